@@ -1,0 +1,1 @@
+//! All I/O with the broker: connection, lanes, publisher, control, health.

@@ -1,0 +1,13 @@
+//! The game behind one trait: scenario files, the mock backend and the ViZDoom backend.
+//!
+//! `backend` is the seam; `names` the buttons and variables of ViZDoom 1.3.2; `scenario` reads scenario files;
+//! `mock` plays without an engine; `engine` (feature `vizdoom`) plays the real one.
+#![recursion_limit = "512"]
+
+mod backend;
+mod names;
+
+pub use backend::{
+    BackendFactory, BackendInfo, End, EpisodeStart, Frame, GameBackend, GameError, Interrupt, Label, Needs, Observation, Schema, Step,
+};
+pub use names::{Button, Variable};

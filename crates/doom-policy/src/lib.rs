@@ -1,0 +1,1 @@
+//! Who picks the action: random, cycle and rules policies.

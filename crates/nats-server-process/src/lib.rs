@@ -1,0 +1,1 @@
+//! Starts and supervises a real nats-server on loopback.

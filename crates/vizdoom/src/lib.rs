@@ -1,0 +1,1 @@
+//! A safe handle on one ViZDoom game: start, step, frames without copies, deadline, teardown.
