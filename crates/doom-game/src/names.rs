@@ -120,8 +120,9 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, ca) in a.chars().enumerate() {
         let mut previous = std::mem::replace(&mut row[0], i + 1);
         for (j, cb) in b.iter().enumerate() {
-            let substitute = previous + usize::from(ca != *cb);
-            previous = std::mem::replace(&mut row[j + 1], substitute.min(row[j] + 1).min(row[j + 1] + 1));
+            let substitute: usize = previous + usize::from(ca != *cb);
+            let best = substitute.min(row[j] + 1).min(row[j + 1] + 1);
+            previous = std::mem::replace(&mut row[j + 1], best);
         }
     }
     row[b.len()]
