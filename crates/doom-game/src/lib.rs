@@ -6,8 +6,13 @@
 
 mod backend;
 mod names;
+mod scenario;
 
 pub use backend::{
     BackendFactory, BackendInfo, End, EpisodeStart, Frame, GameBackend, GameError, Interrupt, Label, Needs, Observation, Schema, Step,
 };
-pub use names::{Button, Variable};
+pub use names::{Button, UnknownName, Variable};
+pub use scenario::{
+    AutomapMode, Buffers, FileRef, FileRefBase, GameFiles, Mode, Place, Render, Rewards, SamplingRate, Scenario, ScenarioError,
+    ScreenFormat, ScreenResolution, SearchPaths,
+};

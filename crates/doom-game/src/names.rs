@@ -108,7 +108,7 @@ impl UnknownName {
     /// For a name of kind `what` that is none of `names`.
     pub(crate) fn new(what: &'static str, name: &str, names: &'static [&'static str]) -> Self {
         let upper = name.to_ascii_uppercase();
-        let nearest = names.iter().map(|n| (distance(&upper, n), *n)).min().filter(|(d, _)| *d <= 3).map(|(_, n)| n);
+        let nearest = names.iter().map(|n| (distance(&upper, &n.to_ascii_uppercase()), *n)).min().filter(|(d, _)| *d <= 3).map(|(_, n)| n);
         Self { what, name: name.into(), nearest, valid: names.join(", ") }
     }
 }
