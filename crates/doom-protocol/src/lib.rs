@@ -1,1 +1,21 @@
-//! Ids, subjects, events, envelope, codecs and stream definitions of clau-doom; pure data, no I/O.
+//! What travels between clau-doom's programs: ids, subjects, payloads, envelope, headers, codecs and stream definitions.
+//!
+//! Pure data: nothing here opens a socket or reads a clock. Readers ignore unknown fields; version 1.x only adds.
+
+mod codec;
+pub mod control;
+mod envelope;
+pub mod header;
+mod health;
+mod id;
+pub mod payload;
+pub mod stream;
+mod subject;
+mod time;
+
+pub use codec::{Codec, CodecError};
+pub use envelope::{Envelope, Payload, VERSION};
+pub use health::{EngineHealth, HealthReply, LedgerSummary, NatsHealth, RecordsHealth};
+pub use id::{EpisodeId, Id, IdError, Instance, TraceId};
+pub use subject::{SubjectRoot, Subjects};
+pub use time::Timestamp;
