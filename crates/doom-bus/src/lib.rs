@@ -1,1 +1,34 @@
-//! All I/O with the broker: connection, lanes, publisher, control, health.
+//! All I/O with the broker: the connection, the two lanes out of the game loop, records, control, health.
+//!
+//! Data flows one way: the game thread offers slots to a [`LaneSender`]; a publisher task encodes and sends them; the [`Ledger`]
+//! says of every seq what became of it. Nothing here ever makes the game thread wait for the broker.
+
+mod attempt;
+mod connect;
+mod control;
+mod health;
+mod identity;
+mod jsonl;
+mod lane;
+mod ledger;
+mod outgoing;
+mod records;
+mod session;
+mod streams;
+mod telemetry;
+mod throttle;
+
+pub use connect::{Auth, ConnectError, ConnectSettings, Link, LinkState, Status, Tls, connect};
+pub use control::{Command, serve_control};
+pub use health::serve_health;
+pub use identity::{Identity, older_namesake};
+pub use jsonl::JsonLines;
+pub use lane::{LaneReceiver, LaneSender, Overflow, lane};
+pub use ledger::{Ledger, Ranges};
+pub use outgoing::{Encode, Origin, Outgoing, Stamp};
+pub use records::{RecordSettings, Records, SystemRecords};
+pub use session::{Session, SessionEvent};
+pub use streams::{StreamFinding, find_stream, health_trap};
+pub use telemetry::{Sink, publish_telemetry};
+
+pub use async_nats::Subject;

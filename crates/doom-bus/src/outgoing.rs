@@ -1,0 +1,92 @@
+//! An event on its way out: where to, its headers, its bytes; and the trait by which slots become events.
+
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
+use doom_protocol::{Codec, Timestamp, TraceId, header};
+
+/// The headers that differ from event to event.
+#[derive(Debug, Clone)]
+pub struct Stamp {
+    /// One per episode.
+    pub trace_id: TraceId,
+    /// The same instant as the envelope's.
+    pub timestamp: Timestamp,
+    /// On action, observe, score and death.
+    pub seq: Option<u64>,
+    /// On records: the id under which the stream recognises a repetition.
+    pub message_id: Option<String>,
+    /// Where the bytes are neither JSON nor MessagePack (a picture): their type.
+    pub content_type: Option<&'static str>,
+    /// Further headers.
+    pub extra: Vec<(&'static str, String)>,
+}
+
+impl Stamp {
+    /// A stamp without any of the optional parts.
+    #[must_use]
+    pub fn new(trace_id: TraceId, timestamp: Timestamp) -> Self {
+        Self { trace_id, timestamp, seq: None, message_id: None, content_type: None, extra: Vec::new() }
+    }
+}
+
+/// One event, encoded.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Where to.
+    pub subject: Subject,
+    /// Its headers.
+    pub stamp: Stamp,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Records of one group are stored in the order in which they were made, and nobody else writes to their subjects.
+    pub ordered: bool,
+}
+
+/// Turns slots into events; the one place where names and formats appear.
+pub trait Encode<S>: Send + 'static {
+    /// Appends the events of a slot (one for a step, several for a score) to `out`.
+    fn encode(&mut self, codec: Codec, seq: u64, slot: &S, numbers: &[f64], out: &mut Vec<Outgoing>);
+}
+
+/// The headers that are the same on every event of a process.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    template: HeaderMap,
+    pairs: Vec<(&'static str, String)>,
+}
+
+impl Origin {
+    /// `backend` is `vizdoom` or `mock`.
+    #[must_use]
+    pub fn new(agent: &str, instance: &str, backend: &str) -> Self {
+        let pairs =
+            vec![(header::SOURCE_AGENT, agent.to_owned()), (header::INSTANCE, instance.to_owned()), (header::BACKEND, backend.to_owned())];
+        let mut template = HeaderMap::new();
+        for (name, value) in &pairs {
+            template.insert(*name, value.as_str());
+        }
+        Self { template, pairs }
+    }
+
+    pub(crate) fn headers(&self, stamp: &Stamp, codec: Codec) -> HeaderMap {
+        let mut headers = self.template.clone();
+        for (name, value) in varying(stamp, codec) {
+            headers.insert(name, value.as_str());
+        }
+        headers
+    }
+
+    /// All headers as pairs, for readers that are not NATS.
+    pub(crate) fn pairs(&self, stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, String)> {
+        self.pairs.iter().cloned().chain(varying(stamp, codec))
+    }
+}
+
+fn varying(stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, String)> {
+    [(header::TRACE_ID, stamp.trace_id.to_string()), (header::TIMESTAMP, stamp.timestamp.to_string())]
+        .into_iter()
+        .chain([(header::CONTENT_TYPE, stamp.content_type.unwrap_or(codec.content_type()).to_owned())])
+        .chain(stamp.seq.map(|seq| (header::SEQ, seq.to_string())))
+        .chain(stamp.message_id.clone().map(|id| (header::MSG_ID, id)))
+        .chain(stamp.extra.iter().cloned())
+}

@@ -1,0 +1,247 @@
+//! The telemetry publisher: takes batches from the lane, encodes, writes, and confirms each batch by a round trip.
+//!
+//! A batch whose round trip did not complete before the connection was lost is *unconfirmed*. While the connection is down nothing
+//! is taken from the lane, so that the lane's own rule (drop the newest, count it) applies; with an events file the lane is always
+//! taken, and what the broker could not be given counts as dropped.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_nats::Subscriber;
+use bytes::Bytes;
+use doom_protocol::{Codec, payload::SeqRange};
+use futures::StreamExt;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{Encode, JsonLines, LaneReceiver, Ledger, Link, LinkState, Origin, Outgoing, Status};
+
+/// Slots taken at once.
+const BATCH: usize = 512;
+/// Batches under way without a round trip; bounds what can be in doubt and what the server must queue.
+const MOST_BATCHES: usize = 16;
+/// A pause between batches that are far from full, so that wake-ups are shared.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    /// The broker, unless `--nats off`.
+    pub link: Option<Link>,
+    /// The codec towards the broker.
+    pub codec: Codec,
+    /// The headers of all events.
+    pub origin: Origin,
+    /// The events file.
+    pub file: Option<Arc<Mutex<JsonLines>>>,
+}
+
+/// A batch that was written (or is being written).
+#[derive(Debug)]
+struct Batch {
+    number: u64,
+    seqs: Vec<SeqRange>,
+}
+
+struct Publisher<S, E> {
+    lane: LaneReceiver<S>,
+    encoder: E,
+    sink: Sink,
+    ledger: Arc<Ledger>,
+    pending: VecDeque<Batch>,
+    next_batch: u64,
+    losses: u64,
+    numbers: Vec<f64>,
+    events: Vec<Outgoing>,
+}
+
+/// Runs until the lane's writer is gone and everything is confirmed, or until `deadline` has passed.
+pub async fn publish_telemetry<S: Send, E: Encode<S>>(
+    lane: LaneReceiver<S>,
+    encoder: E,
+    sink: Sink,
+    ledger: Arc<Ledger>,
+    mut deadline: watch::Receiver<Option<Instant>>,
+) {
+    let losses = sink.link.as_ref().map_or(0, |l| l.status().losses);
+    let mut publisher =
+        Publisher { lane, encoder, sink, ledger, pending: VecDeque::new(), next_batch: 1, losses, numbers: Vec::new(), events: Vec::new() };
+    tokio::select! {
+        () = publisher.pump() => {}
+        () = passed(&mut deadline) => {}
+    }
+    publisher.finish();
+}
+
+/// Completes when a deadline is set and has passed.
+pub(crate) async fn passed(deadline: &mut watch::Receiver<Option<Instant>>) {
+    loop {
+        let at = *deadline.borrow_and_update();
+        let changed = deadline.changed();
+        match at {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at) => return,
+                result = changed => if result.is_err() { return tokio::time::sleep_until(at).await },
+            },
+            None => {
+                if changed.await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+}
+
+impl<S: Send, E: Encode<S>> Publisher<S, E> {
+    async fn pump(&mut self) {
+        let Some(link) = self.sink.link.clone() else { return self.pump_without_broker().await };
+        let mut status = link.watch();
+        let inbox = link.client().new_inbox();
+        let mut confirmations = loop {
+            match link.client().subscribe(inbox.clone()).await {
+                Ok(subscription) => break subscription,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot subscribe to the confirmation inbox yet");
+                    link.connected().await;
+                }
+            }
+        };
+        loop {
+            self.note_losses(*status.borrow_and_update());
+            if self.lane.is_finished() && self.pending.is_empty() {
+                return;
+            }
+            let up = status.borrow().state == LinkState::Connected;
+            let may_take = !self.lane.is_finished() && self.pending.len() < MOST_BATCHES && (up || self.sink.file.is_some());
+            tokio::select! {
+                biased;
+                changed = status.changed() => if changed.is_err() { return },
+                Some(message) = confirmations.next() => self.confirm(&message.payload),
+                () = self.lane.ready(), if may_take => {
+                    let small = self.lane.len() < BATCH / 4;
+                    if up {
+                        self.send_batch(&link, &inbox, &mut confirmations).await;
+                    } else {
+                        self.take_batch();
+                        self.drop_events();
+                    }
+                    if small && !self.lane.is_finished() {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn pump_without_broker(&mut self) {
+        while !self.lane.is_finished() {
+            self.lane.ready().await;
+            self.take_batch();
+            self.events.clear();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes up to a batch from the lane, encodes it into `events` and gives it to the file.
+    fn take_batch(&mut self) {
+        for _ in 0..BATCH {
+            let Some((seq, slot)) = self.lane.pop(&mut self.numbers) else { break };
+            let start = self.events.len();
+            if self.sink.link.is_some() {
+                self.encoder.encode(self.sink.codec, seq, &slot, &self.numbers, &mut self.events);
+            }
+            if let Some(file) = &self.sink.file {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.sink.link.is_some() && self.sink.codec == Codec::Json {
+                    self.events[start..].iter().for_each(|e| file.write(e));
+                } else {
+                    let mut lines = Vec::with_capacity(1);
+                    self.encoder.encode(Codec::Json, seq, &slot, &self.numbers, &mut lines);
+                    lines.iter().for_each(|e| file.write(e));
+                }
+            }
+        }
+        self.lane.taken();
+        while let Some(range) = self.lane.pop_dropped() {
+            self.ledger.note_dropped_range(range);
+        }
+    }
+
+    async fn send_batch(&mut self, link: &Link, inbox: &str, confirmations: &mut Subscriber) {
+        self.take_batch();
+        if self.events.is_empty() {
+            return;
+        }
+        let number = self.next_batch;
+        self.next_batch += 1;
+        self.pending.push_back(Batch { number, seqs: ranges(&self.events) });
+        for event in self.events.drain(..) {
+            let headers = self.sink.origin.headers(&event.stamp, self.sink.codec);
+            if let Err(error) = link.client().publish_with_headers(event.subject, headers, event.payload).await {
+                tracing::warn!(%error, "an event was refused by the client; its batch stays unconfirmed");
+            }
+        }
+        let barrier = Bytes::copy_from_slice(&number.to_be_bytes());
+        if let Err(error) = link.client().publish(inbox.to_owned(), barrier).await {
+            tracing::debug!(%error, "no round trip for a batch");
+        }
+        // Answers that came meanwhile, so that they do not wait behind the next batch.
+        while let Some(Some(message)) = futures::FutureExt::now_or_never(confirmations.next()) {
+            self.confirm(&message.payload);
+        }
+    }
+
+    fn confirm(&mut self, payload: &[u8]) {
+        let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
+        while self.pending.front().is_some_and(|b| b.number <= number) {
+            self.pending.pop_front();
+        }
+    }
+
+    /// What was written before a loss and not confirmed is in doubt.
+    fn note_losses(&mut self, status: Status) {
+        if status.losses != self.losses {
+            self.losses = status.losses;
+            for range in self.pending.drain(..).flat_map(|b| b.seqs) {
+                self.ledger.unconfirm(range);
+            }
+        }
+    }
+
+    fn drop_events(&mut self) {
+        for range in ranges(&self.events) {
+            self.ledger.drop_range(range);
+        }
+        self.events.clear();
+    }
+
+    fn finish(mut self) {
+        for range in std::mem::take(&mut self.pending).into_iter().flat_map(|b| b.seqs) {
+            self.ledger.unconfirm(range);
+        }
+        // What is left in the lane was never written: the deadline has passed.
+        self.events.clear();
+        while !self.lane.is_empty() {
+            self.take_batch();
+            self.drop_events();
+        }
+        self.take_batch();
+        if let Some(file) = &self.sink.file {
+            file.lock().unwrap_or_else(PoisonError::into_inner).flush();
+        }
+    }
+}
+
+/// The seqs of events as ranges.
+fn ranges(events: &[Outgoing]) -> Vec<SeqRange> {
+    let mut list: Vec<SeqRange> = Vec::new();
+    for seq in events.iter().filter_map(|e| e.stamp.seq) {
+        match list.last_mut() {
+            Some(last) if last.1 + 1 == seq => last.1 = seq,
+            _ => list.push(SeqRange(seq, seq)),
+        }
+    }
+    list
+}
