@@ -131,6 +131,7 @@ fn make_bindings(out: &Path) -> Result<()> {
         .prepend_enum_name(false)
         .use_core()
         .layout_tests(true)
+        .formatter(bindgen::Formatter::Prettyplease)
         .generate_comments(true)
         .disable_header_comment()
         .generate()?

@@ -4,12 +4,10 @@
 //! and an engine that ends at any moment is an error and never a crash. The bindings are made by bindgen and committed; the feature
 //! `buildtime-bindgen` makes them afresh, and `tests/bindings.rs` proves that both are the same. For safe use see the crate `vizdoom`.
 
-#[expect(non_camel_case_types, reason = "generated; names are the header's")]
 #[cfg(not(feature = "buildtime-bindgen"))]
 #[rustfmt::skip]
 mod bindings;
 
-#[expect(non_camel_case_types, reason = "generated; names are the header's")]
 #[cfg(feature = "buildtime-bindgen")]
 mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
