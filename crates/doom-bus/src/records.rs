@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use async_nats::Subject;
 use doom_protocol::Codec;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -80,8 +79,8 @@ struct Group {
     in_flight: bool,
     failures: u32,
     retry_at: Option<Instant>,
-    streams: HashMap<Subject, String>,
-    last_sequences: HashMap<Subject, u64>,
+    streams: HashMap<String, String>,
+    last_sequences: HashMap<String, u64>,
     no_stream: bool,
 }
 
@@ -262,8 +261,8 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 link: link.clone(),
                 headers: self.sink.origin.headers(&first.event.stamp, self.sink.codec),
                 event: first.event.clone(),
-                stream: group.streams.get(&first.event.subject).cloned(),
-                last_sequence: group.last_sequences.get(&first.event.subject).copied(),
+                stream: group.streams.get(first.event.subject.as_str()).cloned(),
+                last_sequence: group.last_sequences.get(first.event.subject.as_str()).copied(),
             };
             group.in_flight = true;
             let key = key.clone();
@@ -280,7 +279,7 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 group.failures = 0;
                 group.retry_at = None;
                 if let Some(done) = group.queue.pop_front() {
-                    let subject = done.event.subject;
+                    let subject = done.event.subject.to_string();
                     group.streams.insert(subject.clone(), stream);
                     match sequence {
                         Some(n) => group.last_sequences.insert(subject, n),
