@@ -87,6 +87,7 @@ std::string changed(const char *text, int (*change)(int)) {
 // Tries libvizdoom's number-to-name function over a table, and its configuration reader for what that function leaves out.
 template <class Enum, class ToString>
 bool find(const std::string &upper, uint32_t count, ToString to_string, int32_t &number) {
+    if (upper == "UNKNOWN") return false;  // what that function says of a number that it leaves out
     for (uint32_t i = 0; i < count; ++i) {
         if (to_string(static_cast<Enum>(i)) == upper) {
             number = static_cast<int32_t>(i);

@@ -15,6 +15,7 @@ mod game;
 mod instance;
 mod names;
 mod process;
+mod raw;
 mod view;
 mod wad;
 
