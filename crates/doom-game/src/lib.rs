@@ -5,12 +5,16 @@
 #![recursion_limit = "512"]
 
 mod backend;
+#[cfg(feature = "vizdoom")]
+mod engine;
 mod names;
 mod scenario;
 
 pub use backend::{
     BackendFactory, BackendInfo, End, EpisodeStart, Frame, GameBackend, GameError, Interrupt, Label, Needs, Observation, Schema, Step,
 };
+#[cfg(feature = "vizdoom")]
+pub use engine::{VizdoomBackend, VizdoomFactory, find_engine};
 pub use names::{Button, UnknownName, Variable};
 pub use scenario::{
     AutomapMode, Buffers, FileRef, FileRefBase, GameFiles, Mode, Place, Render, Rewards, SamplingRate, Scenario, ScenarioError,
