@@ -74,19 +74,45 @@ pub struct vz_rewards {
 const _: () = {
     ["Size of vz_rewards"][::core::mem::size_of::<vz_rewards>() - 104usize];
     ["Alignment of vz_rewards"][::core::mem::align_of::<vz_rewards>() - 8usize];
-    ["Offset of field: vz_rewards::living"][::core::mem::offset_of!(vz_rewards, living) - 0usize];
-    ["Offset of field: vz_rewards::death_penalty"][::core::mem::offset_of!(vz_rewards, death_penalty) - 8usize];
-    ["Offset of field: vz_rewards::map_exit"][::core::mem::offset_of!(vz_rewards, map_exit) - 16usize];
-    ["Offset of field: vz_rewards::kill"][::core::mem::offset_of!(vz_rewards, kill) - 24usize];
-    ["Offset of field: vz_rewards::secret"][::core::mem::offset_of!(vz_rewards, secret) - 32usize];
-    ["Offset of field: vz_rewards::item"][::core::mem::offset_of!(vz_rewards, item) - 40usize];
-    ["Offset of field: vz_rewards::frag"][::core::mem::offset_of!(vz_rewards, frag) - 48usize];
-    ["Offset of field: vz_rewards::hit"][::core::mem::offset_of!(vz_rewards, hit) - 56usize];
-    ["Offset of field: vz_rewards::hit_taken_penalty"][::core::mem::offset_of!(vz_rewards, hit_taken_penalty) - 64usize];
-    ["Offset of field: vz_rewards::damage_made"][::core::mem::offset_of!(vz_rewards, damage_made) - 72usize];
-    ["Offset of field: vz_rewards::damage_taken_penalty"][::core::mem::offset_of!(vz_rewards, damage_taken_penalty) - 80usize];
-    ["Offset of field: vz_rewards::health"][::core::mem::offset_of!(vz_rewards, health) - 88usize];
-    ["Offset of field: vz_rewards::armor"][::core::mem::offset_of!(vz_rewards, armor) - 96usize];
+    [
+        "Offset of field: vz_rewards::living",
+    ][::core::mem::offset_of!(vz_rewards, living) - 0usize];
+    [
+        "Offset of field: vz_rewards::death_penalty",
+    ][::core::mem::offset_of!(vz_rewards, death_penalty) - 8usize];
+    [
+        "Offset of field: vz_rewards::map_exit",
+    ][::core::mem::offset_of!(vz_rewards, map_exit) - 16usize];
+    [
+        "Offset of field: vz_rewards::kill",
+    ][::core::mem::offset_of!(vz_rewards, kill) - 24usize];
+    [
+        "Offset of field: vz_rewards::secret",
+    ][::core::mem::offset_of!(vz_rewards, secret) - 32usize];
+    [
+        "Offset of field: vz_rewards::item",
+    ][::core::mem::offset_of!(vz_rewards, item) - 40usize];
+    [
+        "Offset of field: vz_rewards::frag",
+    ][::core::mem::offset_of!(vz_rewards, frag) - 48usize];
+    [
+        "Offset of field: vz_rewards::hit",
+    ][::core::mem::offset_of!(vz_rewards, hit) - 56usize];
+    [
+        "Offset of field: vz_rewards::hit_taken_penalty",
+    ][::core::mem::offset_of!(vz_rewards, hit_taken_penalty) - 64usize];
+    [
+        "Offset of field: vz_rewards::damage_made",
+    ][::core::mem::offset_of!(vz_rewards, damage_made) - 72usize];
+    [
+        "Offset of field: vz_rewards::damage_taken_penalty",
+    ][::core::mem::offset_of!(vz_rewards, damage_taken_penalty) - 80usize];
+    [
+        "Offset of field: vz_rewards::health",
+    ][::core::mem::offset_of!(vz_rewards, health) - 88usize];
+    [
+        "Offset of field: vz_rewards::armor",
+    ][::core::mem::offset_of!(vz_rewards, armor) - 96usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -122,32 +148,84 @@ pub struct vz_config {
 const _: () = {
     ["Size of vz_config"][::core::mem::size_of::<vz_config>() - 256usize];
     ["Alignment of vz_config"][::core::mem::align_of::<vz_config>() - 8usize];
-    ["Offset of field: vz_config::executable"][::core::mem::offset_of!(vz_config, executable) - 0usize];
-    ["Offset of field: vz_config::iwad"][::core::mem::offset_of!(vz_config, iwad) - 8usize];
-    ["Offset of field: vz_config::wad"][::core::mem::offset_of!(vz_config, wad) - 16usize];
-    ["Offset of field: vz_config::map"][::core::mem::offset_of!(vz_config, map) - 24usize];
-    ["Offset of field: vz_config::engine_config"][::core::mem::offset_of!(vz_config, engine_config) - 32usize];
-    ["Offset of field: vz_config::run_dir"][::core::mem::offset_of!(vz_config, run_dir) - 40usize];
-    ["Offset of field: vz_config::args"][::core::mem::offset_of!(vz_config, args) - 48usize];
-    ["Offset of field: vz_config::args_len"][::core::mem::offset_of!(vz_config, args_len) - 56usize];
-    ["Offset of field: vz_config::buttons"][::core::mem::offset_of!(vz_config, buttons) - 64usize];
-    ["Offset of field: vz_config::buttons_len"][::core::mem::offset_of!(vz_config, buttons_len) - 72usize];
-    ["Offset of field: vz_config::button_max"][::core::mem::offset_of!(vz_config, button_max) - 80usize];
-    ["Offset of field: vz_config::variables"][::core::mem::offset_of!(vz_config, variables) - 88usize];
-    ["Offset of field: vz_config::variables_len"][::core::mem::offset_of!(vz_config, variables_len) - 96usize];
-    ["Offset of field: vz_config::skill"][::core::mem::offset_of!(vz_config, skill) - 104usize];
-    ["Offset of field: vz_config::mode"][::core::mem::offset_of!(vz_config, mode) - 108usize];
-    ["Offset of field: vz_config::screen_format"][::core::mem::offset_of!(vz_config, screen_format) - 112usize];
-    ["Offset of field: vz_config::automap_mode"][::core::mem::offset_of!(vz_config, automap_mode) - 116usize];
-    ["Offset of field: vz_config::width"][::core::mem::offset_of!(vz_config, width) - 120usize];
-    ["Offset of field: vz_config::height"][::core::mem::offset_of!(vz_config, height) - 124usize];
-    ["Offset of field: vz_config::ticrate"][::core::mem::offset_of!(vz_config, ticrate) - 128usize];
-    ["Offset of field: vz_config::episode_start_time"][::core::mem::offset_of!(vz_config, episode_start_time) - 132usize];
-    ["Offset of field: vz_config::episode_timeout"][::core::mem::offset_of!(vz_config, episode_timeout) - 136usize];
-    ["Offset of field: vz_config::notifications_tics"][::core::mem::offset_of!(vz_config, notifications_tics) - 140usize];
-    ["Offset of field: vz_config::seed"][::core::mem::offset_of!(vz_config, seed) - 144usize];
-    ["Offset of field: vz_config::flags"][::core::mem::offset_of!(vz_config, flags) - 148usize];
-    ["Offset of field: vz_config::rewards"][::core::mem::offset_of!(vz_config, rewards) - 152usize];
+    [
+        "Offset of field: vz_config::executable",
+    ][::core::mem::offset_of!(vz_config, executable) - 0usize];
+    [
+        "Offset of field: vz_config::iwad",
+    ][::core::mem::offset_of!(vz_config, iwad) - 8usize];
+    [
+        "Offset of field: vz_config::wad",
+    ][::core::mem::offset_of!(vz_config, wad) - 16usize];
+    [
+        "Offset of field: vz_config::map",
+    ][::core::mem::offset_of!(vz_config, map) - 24usize];
+    [
+        "Offset of field: vz_config::engine_config",
+    ][::core::mem::offset_of!(vz_config, engine_config) - 32usize];
+    [
+        "Offset of field: vz_config::run_dir",
+    ][::core::mem::offset_of!(vz_config, run_dir) - 40usize];
+    [
+        "Offset of field: vz_config::args",
+    ][::core::mem::offset_of!(vz_config, args) - 48usize];
+    [
+        "Offset of field: vz_config::args_len",
+    ][::core::mem::offset_of!(vz_config, args_len) - 56usize];
+    [
+        "Offset of field: vz_config::buttons",
+    ][::core::mem::offset_of!(vz_config, buttons) - 64usize];
+    [
+        "Offset of field: vz_config::buttons_len",
+    ][::core::mem::offset_of!(vz_config, buttons_len) - 72usize];
+    [
+        "Offset of field: vz_config::button_max",
+    ][::core::mem::offset_of!(vz_config, button_max) - 80usize];
+    [
+        "Offset of field: vz_config::variables",
+    ][::core::mem::offset_of!(vz_config, variables) - 88usize];
+    [
+        "Offset of field: vz_config::variables_len",
+    ][::core::mem::offset_of!(vz_config, variables_len) - 96usize];
+    [
+        "Offset of field: vz_config::skill",
+    ][::core::mem::offset_of!(vz_config, skill) - 104usize];
+    [
+        "Offset of field: vz_config::mode",
+    ][::core::mem::offset_of!(vz_config, mode) - 108usize];
+    [
+        "Offset of field: vz_config::screen_format",
+    ][::core::mem::offset_of!(vz_config, screen_format) - 112usize];
+    [
+        "Offset of field: vz_config::automap_mode",
+    ][::core::mem::offset_of!(vz_config, automap_mode) - 116usize];
+    [
+        "Offset of field: vz_config::width",
+    ][::core::mem::offset_of!(vz_config, width) - 120usize];
+    [
+        "Offset of field: vz_config::height",
+    ][::core::mem::offset_of!(vz_config, height) - 124usize];
+    [
+        "Offset of field: vz_config::ticrate",
+    ][::core::mem::offset_of!(vz_config, ticrate) - 128usize];
+    [
+        "Offset of field: vz_config::episode_start_time",
+    ][::core::mem::offset_of!(vz_config, episode_start_time) - 132usize];
+    [
+        "Offset of field: vz_config::episode_timeout",
+    ][::core::mem::offset_of!(vz_config, episode_timeout) - 136usize];
+    [
+        "Offset of field: vz_config::notifications_tics",
+    ][::core::mem::offset_of!(vz_config, notifications_tics) - 140usize];
+    [
+        "Offset of field: vz_config::seed",
+    ][::core::mem::offset_of!(vz_config, seed) - 144usize];
+    [
+        "Offset of field: vz_config::flags",
+    ][::core::mem::offset_of!(vz_config, flags) - 148usize];
+    [
+        "Offset of field: vz_config::rewards",
+    ][::core::mem::offset_of!(vz_config, rewards) - 152usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -164,13 +242,25 @@ pub struct vz_step {
 const _: () = {
     ["Size of vz_step"][::core::mem::size_of::<vz_step>() - 24usize];
     ["Alignment of vz_step"][::core::mem::align_of::<vz_step>() - 8usize];
-    ["Offset of field: vz_step::reward"][::core::mem::offset_of!(vz_step, reward) - 0usize];
-    ["Offset of field: vz_step::total_reward"][::core::mem::offset_of!(vz_step, total_reward) - 8usize];
+    [
+        "Offset of field: vz_step::reward",
+    ][::core::mem::offset_of!(vz_step, reward) - 0usize];
+    [
+        "Offset of field: vz_step::total_reward",
+    ][::core::mem::offset_of!(vz_step, total_reward) - 8usize];
     ["Offset of field: vz_step::tic"][::core::mem::offset_of!(vz_step, tic) - 16usize];
-    ["Offset of field: vz_step::finished"][::core::mem::offset_of!(vz_step, finished) - 20usize];
-    ["Offset of field: vz_step::player_dead"][::core::mem::offset_of!(vz_step, player_dead) - 21usize];
-    ["Offset of field: vz_step::map_ended"][::core::mem::offset_of!(vz_step, map_ended) - 22usize];
-    ["Offset of field: vz_step::timed_out"][::core::mem::offset_of!(vz_step, timed_out) - 23usize];
+    [
+        "Offset of field: vz_step::finished",
+    ][::core::mem::offset_of!(vz_step, finished) - 20usize];
+    [
+        "Offset of field: vz_step::player_dead",
+    ][::core::mem::offset_of!(vz_step, player_dead) - 21usize];
+    [
+        "Offset of field: vz_step::map_ended",
+    ][::core::mem::offset_of!(vz_step, map_ended) - 22usize];
+    [
+        "Offset of field: vz_step::timed_out",
+    ][::core::mem::offset_of!(vz_step, timed_out) - 23usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -187,13 +277,27 @@ pub struct vz_buffers {
 const _: () = {
     ["Size of vz_buffers"][::core::mem::size_of::<vz_buffers>() - 48usize];
     ["Alignment of vz_buffers"][::core::mem::align_of::<vz_buffers>() - 8usize];
-    ["Offset of field: vz_buffers::screen"][::core::mem::offset_of!(vz_buffers, screen) - 0usize];
-    ["Offset of field: vz_buffers::depth"][::core::mem::offset_of!(vz_buffers, depth) - 8usize];
-    ["Offset of field: vz_buffers::labels"][::core::mem::offset_of!(vz_buffers, labels) - 16usize];
-    ["Offset of field: vz_buffers::automap"][::core::mem::offset_of!(vz_buffers, automap) - 24usize];
-    ["Offset of field: vz_buffers::width"][::core::mem::offset_of!(vz_buffers, width) - 32usize];
-    ["Offset of field: vz_buffers::height"][::core::mem::offset_of!(vz_buffers, height) - 36usize];
-    ["Offset of field: vz_buffers::channels"][::core::mem::offset_of!(vz_buffers, channels) - 40usize];
+    [
+        "Offset of field: vz_buffers::screen",
+    ][::core::mem::offset_of!(vz_buffers, screen) - 0usize];
+    [
+        "Offset of field: vz_buffers::depth",
+    ][::core::mem::offset_of!(vz_buffers, depth) - 8usize];
+    [
+        "Offset of field: vz_buffers::labels",
+    ][::core::mem::offset_of!(vz_buffers, labels) - 16usize];
+    [
+        "Offset of field: vz_buffers::automap",
+    ][::core::mem::offset_of!(vz_buffers, automap) - 24usize];
+    [
+        "Offset of field: vz_buffers::width",
+    ][::core::mem::offset_of!(vz_buffers, width) - 32usize];
+    [
+        "Offset of field: vz_buffers::height",
+    ][::core::mem::offset_of!(vz_buffers, height) - 36usize];
+    [
+        "Offset of field: vz_buffers::channels",
+    ][::core::mem::offset_of!(vz_buffers, channels) - 40usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -212,15 +316,29 @@ pub struct vz_label {
 const _: () = {
     ["Size of vz_label"][::core::mem::size_of::<vz_label>() - 112usize];
     ["Alignment of vz_label"][::core::mem::align_of::<vz_label>() - 8usize];
-    ["Offset of field: vz_label::object_id"][::core::mem::offset_of!(vz_label, object_id) - 0usize];
+    [
+        "Offset of field: vz_label::object_id",
+    ][::core::mem::offset_of!(vz_label, object_id) - 0usize];
     ["Offset of field: vz_label::x"][::core::mem::offset_of!(vz_label, x) - 4usize];
     ["Offset of field: vz_label::y"][::core::mem::offset_of!(vz_label, y) - 8usize];
-    ["Offset of field: vz_label::width"][::core::mem::offset_of!(vz_label, width) - 12usize];
-    ["Offset of field: vz_label::height"][::core::mem::offset_of!(vz_label, height) - 16usize];
-    ["Offset of field: vz_label::value"][::core::mem::offset_of!(vz_label, value) - 20usize];
-    ["Offset of field: vz_label::position"][::core::mem::offset_of!(vz_label, position) - 24usize];
-    ["Offset of field: vz_label::name"][::core::mem::offset_of!(vz_label, name) - 96usize];
-    ["Offset of field: vz_label::category"][::core::mem::offset_of!(vz_label, category) - 104usize];
+    [
+        "Offset of field: vz_label::width",
+    ][::core::mem::offset_of!(vz_label, width) - 12usize];
+    [
+        "Offset of field: vz_label::height",
+    ][::core::mem::offset_of!(vz_label, height) - 16usize];
+    [
+        "Offset of field: vz_label::value",
+    ][::core::mem::offset_of!(vz_label, value) - 20usize];
+    [
+        "Offset of field: vz_label::position",
+    ][::core::mem::offset_of!(vz_label, position) - 24usize];
+    [
+        "Offset of field: vz_label::name",
+    ][::core::mem::offset_of!(vz_label, name) - 96usize];
+    [
+        "Offset of field: vz_label::category",
+    ][::core::mem::offset_of!(vz_label, category) - 104usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -236,10 +354,18 @@ const _: () = {
     ["Size of vz_object"][::core::mem::size_of::<vz_object>() - 96usize];
     ["Alignment of vz_object"][::core::mem::align_of::<vz_object>() - 8usize];
     ["Offset of field: vz_object::id"][::core::mem::offset_of!(vz_object, id) - 0usize];
-    ["Offset of field: vz_object::sector_id"][::core::mem::offset_of!(vz_object, sector_id) - 4usize];
-    ["Offset of field: vz_object::position"][::core::mem::offset_of!(vz_object, position) - 8usize];
-    ["Offset of field: vz_object::name"][::core::mem::offset_of!(vz_object, name) - 80usize];
-    ["Offset of field: vz_object::category"][::core::mem::offset_of!(vz_object, category) - 88usize];
+    [
+        "Offset of field: vz_object::sector_id",
+    ][::core::mem::offset_of!(vz_object, sector_id) - 4usize];
+    [
+        "Offset of field: vz_object::position",
+    ][::core::mem::offset_of!(vz_object, position) - 8usize];
+    [
+        "Offset of field: vz_object::name",
+    ][::core::mem::offset_of!(vz_object, name) - 80usize];
+    [
+        "Offset of field: vz_object::category",
+    ][::core::mem::offset_of!(vz_object, category) - 88usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -254,9 +380,15 @@ const _: () = {
     ["Size of vz_sector"][::core::mem::size_of::<vz_sector>() - 24usize];
     ["Alignment of vz_sector"][::core::mem::align_of::<vz_sector>() - 8usize];
     ["Offset of field: vz_sector::id"][::core::mem::offset_of!(vz_sector, id) - 0usize];
-    ["Offset of field: vz_sector::lines_len"][::core::mem::offset_of!(vz_sector, lines_len) - 4usize];
-    ["Offset of field: vz_sector::floor_height"][::core::mem::offset_of!(vz_sector, floor_height) - 8usize];
-    ["Offset of field: vz_sector::ceiling_height"][::core::mem::offset_of!(vz_sector, ceiling_height) - 16usize];
+    [
+        "Offset of field: vz_sector::lines_len",
+    ][::core::mem::offset_of!(vz_sector, lines_len) - 4usize];
+    [
+        "Offset of field: vz_sector::floor_height",
+    ][::core::mem::offset_of!(vz_sector, floor_height) - 8usize];
+    [
+        "Offset of field: vz_sector::ceiling_height",
+    ][::core::mem::offset_of!(vz_sector, ceiling_height) - 16usize];
 };
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -275,7 +407,9 @@ const _: () = {
     ["Offset of field: vz_line::y1"][::core::mem::offset_of!(vz_line, y1) - 8usize];
     ["Offset of field: vz_line::x2"][::core::mem::offset_of!(vz_line, x2) - 16usize];
     ["Offset of field: vz_line::y2"][::core::mem::offset_of!(vz_line, y2) - 24usize];
-    ["Offset of field: vz_line::is_blocking"][::core::mem::offset_of!(vz_line, is_blocking) - 32usize];
+    [
+        "Offset of field: vz_line::is_blocking",
+    ][::core::mem::offset_of!(vz_line, is_blocking) - 32usize];
 };
 #[repr(C)]
 #[derive(Debug)]
@@ -294,7 +428,11 @@ unsafe extern "C" {
     pub fn vz_version() -> *const ::core::ffi::c_char;
 }
 unsafe extern "C" {
-    pub fn vz_lookup(table: vz_names::Type, name: *const ::core::ffi::c_char, number: *mut i32) -> vz_status::Type;
+    pub fn vz_lookup(
+        table: vz_names::Type,
+        name: *const ::core::ffi::c_char,
+        number: *mut i32,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
     pub fn vz_count(table: vz_names::Type) -> u32;
@@ -303,7 +441,10 @@ unsafe extern "C" {
     pub fn vz_button_is_delta(button: i32) -> u8;
 }
 unsafe extern "C" {
-    pub fn vz_game_new(config: *const vz_config, game: *mut *mut vz_game) -> vz_status::Type;
+    pub fn vz_game_new(
+        config: *const vz_config,
+        game: *mut *mut vz_game,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
     pub fn vz_game_free(game: *mut vz_game);
@@ -321,52 +462,103 @@ unsafe extern "C" {
     pub fn vz_game_process(game: *const vz_game) -> *mut vz_process;
 }
 unsafe extern "C" {
-    pub fn vz_game_instance_id(game: *const vz_game, text: *mut ::core::ffi::c_char, size: usize);
+    pub fn vz_game_instance_id(
+        game: *const vz_game,
+        text: *mut ::core::ffi::c_char,
+        size: usize,
+    );
 }
 unsafe extern "C" {
-    pub fn vz_game_new_episode(game: *mut vz_game, seed: u32, record: *const ::core::ffi::c_char) -> vz_status::Type;
+    pub fn vz_game_new_episode(
+        game: *mut vz_game,
+        seed: u32,
+        record: *const ::core::ffi::c_char,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_replay(game: *mut vz_game, path: *const ::core::ffi::c_char, player: u32) -> vz_status::Type;
+    pub fn vz_game_replay(
+        game: *mut vz_game,
+        path: *const ::core::ffi::c_char,
+        player: u32,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_step(game: *mut vz_game, action: *const f64, skip: u32, step: *mut vz_step, variables: *mut f64) -> vz_status::Type;
+    pub fn vz_game_step(
+        game: *mut vz_game,
+        action: *const f64,
+        skip: u32,
+        step: *mut vz_step,
+        variables: *mut f64,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_status(game: *const vz_game, step: *mut vz_step, variables: *mut f64) -> vz_status::Type;
+    pub fn vz_game_status(
+        game: *const vz_game,
+        step: *mut vz_step,
+        variables: *mut f64,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_last_action(game: *const vz_game, action: *mut f64) -> vz_status::Type;
+    pub fn vz_game_last_action(
+        game: *const vz_game,
+        action: *mut f64,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_command(game: *mut vz_game, command: *const ::core::ffi::c_char) -> vz_status::Type;
+    pub fn vz_game_command(
+        game: *mut vz_game,
+        command: *const ::core::ffi::c_char,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_buffers(game: *const vz_game, buffers: *mut vz_buffers) -> vz_status::Type;
+    pub fn vz_game_buffers(
+        game: *const vz_game,
+        buffers: *mut vz_buffers,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
     pub fn vz_game_labels_len(game: *const vz_game) -> u32;
 }
 unsafe extern "C" {
-    pub fn vz_game_label(game: *const vz_game, index: u32, label: *mut vz_label) -> vz_status::Type;
+    pub fn vz_game_label(
+        game: *const vz_game,
+        index: u32,
+        label: *mut vz_label,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
     pub fn vz_game_objects_len(game: *const vz_game) -> u32;
 }
 unsafe extern "C" {
-    pub fn vz_game_object(game: *const vz_game, index: u32, object: *mut vz_object) -> vz_status::Type;
+    pub fn vz_game_object(
+        game: *const vz_game,
+        index: u32,
+        object: *mut vz_object,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
     pub fn vz_game_sectors_len(game: *const vz_game) -> u32;
 }
 unsafe extern "C" {
-    pub fn vz_game_sector(game: *const vz_game, index: u32, sector: *mut vz_sector) -> vz_status::Type;
+    pub fn vz_game_sector(
+        game: *const vz_game,
+        index: u32,
+        sector: *mut vz_sector,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_line(game: *const vz_game, sector: u32, index: u32, line: *mut vz_line) -> vz_status::Type;
+    pub fn vz_game_line(
+        game: *const vz_game,
+        sector: u32,
+        index: u32,
+        line: *mut vz_line,
+    ) -> vz_status::Type;
 }
 unsafe extern "C" {
-    pub fn vz_game_notifications(game: *const vz_game, length: *mut usize) -> *const ::core::ffi::c_char;
+    pub fn vz_game_notifications(
+        game: *const vz_game,
+        length: *mut usize,
+    ) -> *const ::core::ffi::c_char;
 }
 unsafe extern "C" {
     pub fn vz_process_kill(process: *const vz_process);

@@ -96,7 +96,6 @@ pub struct Buffers {
 
 /// How a game is set up.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "upstream has one switch for each")]
 pub struct Config {
     /// The engine's executable; `vizdoom.pk3` is beside it.
     pub executable: PathBuf,

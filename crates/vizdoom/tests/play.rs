@@ -1,5 +1,7 @@
 //! What playing promises, on the real engine.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{basic, start};

@@ -1,6 +1,7 @@
 //! Games on the real engine, which `cargo xtask setup` fetches. Where it is missing these tests fail.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::{
     fs,
