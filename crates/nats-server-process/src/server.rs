@@ -71,7 +71,8 @@ impl Builder {
     /// [`NatsServerError`]; nothing is left running.
     pub fn start(self) -> Result<NatsServer, NatsServerError> {
         let binary = match &self.binary {
-            Some(path) => path.clone(),
+            Some(path) if path.is_file() => path.clone(),
+            Some(path) => return Err(NatsServerError::NotFound { places: vec![path.clone()] }),
             None => binary::find()?,
         };
         let scratch = tempfile::Builder::new()
@@ -125,7 +126,7 @@ impl NatsServer {
     /// The process's id, while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.keeper.as_ref().map(Keeper::pid)
+        self.keeper.as_ref().filter(|keeper| !keeper.has_ended()).map(Keeper::pid)
     }
 
     /// What the server has logged so far (over restarts).
@@ -243,10 +244,6 @@ impl NatsServer {
         let until = Instant::now() + READY_WITHIN;
         let mut reason = "it did not say its ports in time".to_owned();
         while Instant::now() < until {
-            if self.keeper.as_ref().is_none_or(Keeper::has_ended) {
-                reason = "it ended".to_owned();
-                break;
-            }
             if let Some((port, monitor)) = read_ports(&ports) {
                 match greets(port) {
                     Ok(()) => {
@@ -256,7 +253,11 @@ impl NatsServer {
                     Err(error) => reason = format!("it does not greet on port {port}: {error}"),
                 }
             }
-            std::thread::sleep(LOOK_EVERY);
+            // The pause between two looks ends at once where the server does.
+            if self.keeper.as_mut().is_none_or(|keeper| keeper.wait(LOOK_EVERY)) {
+                reason = "it ended".to_owned();
+                break;
+            }
         }
         let log = self.log();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
