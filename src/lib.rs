@@ -1,1 +1,30 @@
-//! The agent runtime.
+//! The agent runtime: one process, one agent, one game.
+//!
+//! `run` assembles the parts and sees them to their end: the game thread (`game_loop`) offers slots to the lanes of `doom-bus`;
+//! `encode` turns slots into events, and is the one place that knows both the game's schema and the wire; `lifecycle` owns the
+//! state; `commands`, `watchdog` and `snapshot` read it. Nothing the game thread calls ever waits for the broker.
+
+pub mod ask;
+mod broker;
+pub mod check;
+pub mod cli;
+mod clock;
+mod commands;
+pub mod config;
+mod encode;
+mod engine_files;
+pub mod exit;
+pub mod file_flags;
+pub mod game_loop;
+mod lifecycle;
+pub mod logging;
+mod metrics;
+mod probes;
+mod progress;
+mod run;
+mod snapshot;
+mod state_dir;
+mod terminal;
+mod watchdog;
+
+pub use run::{Outcome, run};

@@ -200,7 +200,7 @@ impl<S> LaneReceiver<S> {
     }
 
     /// Waits until there is something to take or the lane is finished. Cancel safe.
-    pub async fn ready(&self) {
+    pub async fn ready(&mut self) {
         loop {
             if !self.slots.is_empty() || self.slots.is_abandoned() {
                 return;

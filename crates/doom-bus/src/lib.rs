@@ -25,10 +25,10 @@ pub use identity::{Identity, older_namesake};
 pub use jsonl::JsonLines;
 pub use lane::{LaneReceiver, LaneSender, Overflow, lane};
 pub use ledger::{Ledger, Ranges};
-pub use outgoing::{Encode, Origin, Outgoing, Stamp};
+pub use outgoing::{Encode, Origin, Outgoing, Stamp, publish_once};
 pub use records::{RecordSettings, Records, SystemRecords};
 pub use session::{Session, SessionEvent};
-pub use streams::{StreamFinding, find_stream, health_trap};
+pub use streams::{StreamFinding, create_streams, find_stream, health_trap};
 pub use telemetry::{Sink, publish_telemetry};
 
 pub use async_nats::Subject;

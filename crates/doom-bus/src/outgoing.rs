@@ -90,3 +90,12 @@ fn varying(stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, S
         .chain(stamp.message_id.clone().map(|id| (header::MSG_ID, id)))
         .chain(stamp.extra.iter().cloned())
 }
+
+/// Publishes an event that nobody waits for and nobody counts, such as a metric.
+///
+/// # Errors
+/// A text, where the client refuses it.
+pub async fn publish_once(link: &crate::Link, codec: Codec, origin: &Origin, event: &Outgoing) -> Result<(), String> {
+    let headers = origin.headers(&event.stamp, codec);
+    link.client().publish_with_headers(event.subject.clone(), headers, event.payload.clone()).await.map_err(|e| e.to_string())
+}

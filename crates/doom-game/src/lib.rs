@@ -7,6 +7,7 @@
 mod backend;
 #[cfg(feature = "vizdoom")]
 mod engine;
+mod mock;
 mod names;
 mod scenario;
 
@@ -15,6 +16,7 @@ pub use backend::{
 };
 #[cfg(feature = "vizdoom")]
 pub use engine::{VizdoomBackend, VizdoomFactory, find_engine};
+pub use mock::{Fault, FaultError, Faults, MockBackend, MockFactory, Trigger};
 pub use names::{Button, UnknownName, Variable};
 pub use scenario::{
     AutomapMode, Buffers, FileRef, FileRefBase, GameFiles, Mode, Place, Render, Rewards, SamplingRate, Scenario, ScenarioError,

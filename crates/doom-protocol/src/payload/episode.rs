@@ -103,7 +103,7 @@ episode_payload!(
         hits: i64,
         /// Items picked up.
         items: i64,
-        /// Sum of the decreases of AMMO0 to AMMO9.
+        /// Sum of the decreases of AMMO0 to AMMO9, slots that share their ammunition (2 and 4, 6 and 7) counted once.
         ammo_used: f64,
         /// hits / ammo_used; 0 where no ammunition was used.
         ammo_efficiency: f64,

@@ -1,0 +1,124 @@
+//! The agent's way to the broker: a connection, and the server at its other end where that is our own.
+
+use std::time::Duration;
+
+use doom_bus::Link;
+
+use crate::{
+    config::{Config, NatsChoice},
+    exit::{self, Failure},
+};
+
+/// How long `--require-nats` waits for a connection.
+const NATS_WITHIN: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(crate) struct Broker {
+    /// `None` with `--nats off`.
+    pub(crate) link: Option<Link>,
+    server: Option<embedded::Server>,
+}
+
+impl Broker {
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        let server = match &config.nats {
+            NatsChoice::Off => return Ok(Self { link: None, server: None }),
+            NatsChoice::Url(_) => None,
+            NatsChoice::Embedded => Some(embedded::start().await?),
+        };
+        let url = server.as_ref().map_or_else(|| config.connect.url.clone(), embedded::Server::url);
+        let settings = doom_bus::ConnectSettings { url, ..config.connect.clone() };
+        let shown = hide_secrets(&settings.url);
+        if server.is_some() {
+            tracing::info!(url = shown, "nats-server listening (embedded; it ends with the agent)");
+        }
+        let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
+        if (config.require_nats || server.is_some()) && tokio::time::timeout(NATS_WITHIN, link.connected()).await.is_err() {
+            let text = format!("no NATS server answers at {shown} within {} s, and one is required", NATS_WITHIN.as_secs());
+            return Err(Failure::new(exit::UNAVAILABLE, text));
+        }
+        if server.is_some() {
+            doom_bus::create_streams(link.client(), config.root.as_str()).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
+        } else if link.status().connects == 0 {
+            tracing::info!(url = shown, "connecting to NATS; the agent plays on meanwhile and keeps its records");
+        }
+        Ok(Self { link: Some(link), server })
+    }
+
+    pub(crate) async fn close(self) {
+        if let Some(server) = self.server {
+            // Stopping waits for the process; a panic in there has nothing left to harm.
+            let _ = tokio::task::spawn_blocking(move || server.stop()).await;
+        }
+    }
+}
+
+/// A URL without what stands before its `@`.
+pub(crate) fn hide_secrets(urls: &str) -> String {
+    let hide = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => url.to_owned(),
+    };
+    urls.split(',').map(hide).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(feature = "embedded-nats")]
+mod embedded {
+    //! A server of our own.
+
+    use nats_server_process::NatsServer;
+
+    use crate::exit::{self, Failure};
+
+    pub(super) struct Server(NatsServer);
+
+    impl Server {
+        pub(super) fn url(&self) -> String {
+            self.0.url()
+        }
+
+        pub(super) fn stop(mut self) {
+            self.0.stop();
+        }
+    }
+
+    pub(super) async fn start() -> Result<Server, Failure> {
+        let started = tokio::task::spawn_blocking(|| NatsServer::builder().jetstream(true).start()).await;
+        let started = started.map_err(|e| Failure::new(exit::INTERNAL, e))?;
+        started.map(Server).map_err(|e| Failure::new(exit::UNAVAILABLE, format!("the embedded nats-server cannot start: {e}")))
+    }
+}
+
+#[cfg(not(feature = "embedded-nats"))]
+mod embedded {
+    //! Left out of this build.
+
+    use crate::exit::{self, Failure};
+
+    pub(super) enum Server {}
+
+    impl Server {
+        pub(super) fn url(&self) -> String {
+            match *self {}
+        }
+
+        pub(super) fn stop(self) {
+            match self {}
+        }
+    }
+
+    pub(super) async fn start() -> Result<Server, Failure> {
+        Err(Failure::new(exit::USAGE, "this doom-agent was built without --nats embedded; give a URL or off"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        assert_eq!(hide_secrets("nats://me:pw@h:1,nats://h:2,tok@h"), "nats://…@h:1,nats://h:2,…@h");
+    }
+}

@@ -1,0 +1,85 @@
+//! `doom-agent check`: validates everything without playing, and says what it found.
+
+use std::time::Duration;
+
+use doom_bus::{StreamFinding, find_stream, health_trap};
+use doom_protocol::Subjects;
+
+use crate::{
+    broker::hide_secrets,
+    cli::{BackendKind, Options},
+    config::{Config, NatsChoice},
+    exit::{self, Failure},
+};
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Prints a line for each thing it looked at; 0 where the agent could play and be heard.
+///
+/// # Errors
+/// The first thing that would keep the agent from playing, with the exit code that playing would have had.
+pub async fn check(options: &Options) -> Result<i32, Failure> {
+    let config = Config::resolve(options)?;
+    let line = |what: &str, found: String| println!("{what:<10} {found}");
+    let scenario = &config.scenario;
+    line("agent", config.id.to_string());
+    let path = scenario.path.as_ref().map_or_else(|| "compiled in".to_owned(), |p| p.display().to_string());
+    line(
+        "scenario",
+        format!(
+            "{} ({path}; {} buttons, {} variables, sha256 {})",
+            scenario.name,
+            scenario.buttons.len(),
+            scenario.variables.len(),
+            &scenario.sha256[..12]
+        ),
+    );
+    line("policy", format!("{} (sha256 {})", config.policy.name(), &config.policy.sha256()[..12]));
+    match (config.backend, &config.search.engine_dir) {
+        (BackendKind::Vizdoom, Some(dir)) => line("engine", format!("ViZDoom in {}", dir.display())),
+        (BackendKind::Vizdoom, None) => {}
+        (BackendKind::Mock, _) => line("engine", "mock (its data are invented)".to_owned()),
+    }
+    let url = match &config.nats {
+        NatsChoice::Url(url) => url,
+        NatsChoice::Off => {
+            line("nats", "off".to_owned());
+            return Ok(exit::DONE);
+        }
+        NatsChoice::Embedded => {
+            line("nats", "embedded: a server of its own, started with the agent".to_owned());
+            return Ok(exit::DONE);
+        }
+    };
+    let link = doom_bus::connect(&config.connect).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
+    if tokio::time::timeout(ANSWER_WITHIN, link.connected()).await.is_err() {
+        return Err(Failure::new(
+            exit::UNAVAILABLE,
+            format!("no NATS server answers at {} within {} s", hide_secrets(url), ANSWER_WITHIN.as_secs()),
+        ));
+    }
+    let info = link.client().server_info();
+    line("nats", format!("{} (nats-server {}, messages up to {} bytes)", hide_secrets(url), info.version, info.max_payload));
+    let subjects = Subjects::new(&config.root, &config.id);
+    for subject in [&subjects.score, &subjects.death, &subjects.lifecycle, &subjects.error] {
+        let found = match find_stream(link.client(), subject).await {
+            StreamFinding::Stream(name) => format!("{subject} is stored by {name}"),
+            StreamFinding::None => format!("{subject} is taken by no stream: records are published live and kept until one does"),
+            StreamFinding::NoJetStream => format!("{subject}: JetStream is not enabled, records are published live only"),
+            StreamFinding::Unknown(why) => format!("{subject}: cannot be told ({why})"),
+        };
+        line("stream", found);
+    }
+    let trap = health_trap(link.client(), &subjects.health).await;
+    link.close().await;
+    match trap {
+        Some(stream) => Err(Failure::new(
+            exit::UNAVAILABLE,
+            format!(
+                "stream {stream} captures {} and would answer health requests in the agent's place; let it list action, observe, score and death instead",
+                subjects.health
+            ),
+        )),
+        None => Ok(exit::DONE),
+    }
+}

@@ -1,0 +1,275 @@
+//! From the command line to a checked configuration: everything that can be known to be wrong is refused here, before anything starts.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use doom_bus::{Auth, ConnectSettings, Tls};
+use doom_game::{Needs, Scenario, SearchPaths};
+use doom_policy::PolicyProgram;
+use doom_protocol::{Codec, Id, SubjectRoot};
+use serde_json::Value;
+
+use crate::{
+    cli::{BackendKind, Options},
+    engine_files,
+    exit::{self, Failure},
+    game_loop::{Plan, Seeds, score_needs},
+};
+
+/// For `--version`: the agent's version, commit and what it was built with.
+pub const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("DOOM_AGENT_COMMIT"), ", ", env!("DOOM_AGENT_FEATURES"), ")");
+
+/// Where NATS is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NatsChoice {
+    /// At these URLs.
+    Url(String),
+    /// A server of our own, on loopback, for as long as the agent runs.
+    Embedded,
+    /// Nowhere.
+    Off,
+}
+
+impl FromStr for NatsChoice {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "off" => Ok(Self::Off),
+            "embedded" => Ok(Self::Embedded),
+            "" => Err("an empty URL; write nats://HOST:PORT, embedded or off".to_owned()),
+            urls => {
+                for url in urls.split(',') {
+                    check_url(url.trim())?;
+                }
+                Ok(Self::Url(urls.to_owned()))
+            }
+        }
+    }
+}
+
+/// The schemes and the port are checked here; a text without a scheme is taken as `nats://`.
+fn check_url(url: &str) -> Result<(), String> {
+    let bad = |why: &str| Err(format!("a NATS URL {why}; write nats://HOST:PORT (or tls://, ws://, wss://), embedded or off"));
+    let rest = match url.split_once("://") {
+        Some(("nats" | "tls" | "ws" | "wss", rest)) => rest,
+        Some(_) => return bad("has a scheme that NATS does not use"),
+        None => url,
+    };
+    let host = rest.rsplit('@').next().unwrap_or_default();
+    if host.is_empty() || host.starts_with(':') || host.contains(char::is_whitespace) {
+        return bad("has no host");
+    }
+    let port =
+        if let Some(end) = host.strip_prefix('[') { end.split_once("]:").map(|(_, p)| p) } else { host.split_once(':').map(|(_, p)| p) };
+    match port.map(|p| p.trim_end_matches('/').parse::<u16>()) {
+        Some(Err(_) | Ok(0)) => bad("has a port that is no number from 1 to 65535"),
+        _ => Ok(()),
+    }
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who we are.
+    pub id: Id,
+    /// The first tokens of every subject.
+    pub root: SubjectRoot,
+    /// The checked scenario.
+    pub scenario: Scenario,
+    /// Where the engine and its scenarios are.
+    pub search: SearchPaths,
+    /// Which game.
+    pub backend: BackendKind,
+    /// The checked policy.
+    pub policy: PolicyProgram,
+    /// Everything the policy and the score want of the game.
+    pub(crate) needs: Needs,
+    pub(crate) plan: Plan,
+    pub(crate) faults: Option<doom_game::Faults>,
+    /// Where NATS is.
+    pub nats: NatsChoice,
+    /// How to connect, where there is a URL.
+    pub connect: ConnectSettings,
+    pub(crate) require_nats: bool,
+    pub(crate) events: Option<PathBuf>,
+    pub(crate) codec: Codec,
+    pub(crate) experiment: Option<Id>,
+    pub(crate) run: Option<u64>,
+    pub(crate) generation: Option<Id>,
+    pub(crate) factors: BTreeMap<String, Value>,
+    pub(crate) metrics_interval: Duration,
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) step_timeout: Duration,
+    pub(crate) start_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) time_limit: Option<Duration>,
+    pub(crate) start_paused: bool,
+    pub(crate) state_dir: PathBuf,
+}
+
+impl Config {
+    /// Checks and loads everything.
+    ///
+    /// # Errors
+    /// Exit code 2 for the command line, 65 for scenario and policy, 69 for credentials that cannot be read.
+    pub fn resolve(options: &Options) -> Result<Self, Failure> {
+        let id = required_id(options)?;
+        if id.is_long() {
+            tracing::warn!(%id, "the id has more than 20 characters; subjects and tables become hard to read");
+        }
+        let scenario_name = options.scenario.as_deref().ok_or_else(|| missing("--scenario", "basic.cfg"))?;
+        #[cfg(not(feature = "vizdoom"))]
+        if options.backend == BackendKind::Vizdoom {
+            return Err(Failure::new(
+                exit::USAGE,
+                "this doom-agent was built without the engine; use --backend mock, or build it with the feature `vizdoom`",
+            ));
+        }
+        let search = engine_files::search_paths();
+        let scenario = Scenario::load(scenario_name, &search, &options.set).map_err(|e| Failure::new(exit::DATA, e))?;
+        if options.backend == BackendKind::Vizdoom {
+            engine_files::require_engine(&search)?;
+            scenario.check_files(&search).map_err(|e| Failure::new(exit::DATA, e))?;
+        }
+        let policy = options.policy.load(&options.policy_param).map_err(|e| Failure::new(exit::DATA, e))?;
+        let needs = merge(score_needs(), policy.needs());
+        bind_check(&policy, &scenario, &needs)?;
+        if options.run.is_some() != options.experiment.is_some() {
+            return Err(Failure::new(exit::USAGE, "--experiment and --run belong together: give both or none"));
+        }
+        if options.mock_fault.is_some() && options.backend != BackendKind::Mock {
+            return Err(Failure::new(exit::USAGE, "--mock-fault needs --backend mock"));
+        }
+        let plan = Plan {
+            episodes: options.episodes.unwrap_or(options.seeds.len() as u64),
+            seeds: seeds(options, &scenario),
+            frame_skip: options.frame_skip,
+            pace: options.pace,
+            record: options.record.clone(),
+            max_engine_restarts: options.max_engine_restarts,
+        };
+        Ok(Self {
+            connect: connect_settings(options, &id)?,
+            id,
+            root: options.subject_root.clone(),
+            scenario,
+            search,
+            backend: options.backend,
+            policy,
+            needs,
+            plan,
+            faults: options.mock_fault.clone(),
+            nats: options.nats.clone(),
+            require_nats: options.require_nats,
+            events: options.events.clone(),
+            codec: options.codec,
+            experiment: options.experiment.clone(),
+            run: options.run,
+            generation: options.generation.clone(),
+            factors: factors(options),
+            metrics_interval: options.metrics_interval,
+            http: options.http,
+            step_timeout: options.step_timeout,
+            start_timeout: options.start_timeout,
+            shutdown_timeout: options.shutdown_timeout,
+            time_limit: options.time_limit,
+            start_paused: options.start_paused,
+            state_dir: options.state_dir.clone().unwrap_or_else(default_state_dir),
+        })
+    }
+}
+
+/// The id, which every command needs.
+///
+/// # Errors
+/// Exit code 2 where there is none.
+pub fn required_id(options: &Options) -> Result<Id, Failure> {
+    options.id.clone().ok_or_else(|| missing("--id", "A"))
+}
+
+fn missing(flag: &str, example: &str) -> Failure {
+    Failure::new(exit::USAGE, format!("{flag} is missing; start with: doom-agent --id A --scenario basic.cfg ({flag} {example})"))
+}
+
+/// How to connect, from the flags.
+///
+/// # Errors
+/// Exit code 2 for contradictory flags, 69 for files that cannot be read.
+pub fn connect_settings(options: &Options, id: &Id) -> Result<ConnectSettings, Failure> {
+    let file = |path: &PathBuf, what: &str| {
+        std::fs::read_to_string(path)
+            .map_err(|e| Failure::new(exit::UNAVAILABLE, format!("the {what} {} cannot be read: {e}", path.display())))
+    };
+    let auth = match options {
+        Options { nats_creds: Some(path), .. } => {
+            file(path, "NATS credentials file")?;
+            Auth::Credentials(path.clone())
+        }
+        Options { nats_nkey: Some(path), .. } => Auth::NKey(file(path, "nkey seed file")?.trim().to_owned()),
+        Options { nats_token: Some(token), .. } => Auth::Token(token.clone()),
+        Options { nats_user: Some(user), nats_password: Some(password), .. } => Auth::UserPassword(user.clone(), password.clone()),
+        _ => Auth::None,
+    };
+    let given = [options.nats_creds.is_some(), options.nats_nkey.is_some(), options.nats_token.is_some(), options.nats_user.is_some()];
+    if given.into_iter().filter(|g| *g).count() > 1 {
+        return Err(Failure::new(exit::USAGE, "give one of --nats-creds, --nats-nkey, --nats-token and --nats-user, not several"));
+    }
+    for path in [&options.nats_ca, &options.nats_cert, &options.nats_key].into_iter().flatten() {
+        file(path, "TLS file")?;
+    }
+    let url = match &options.nats {
+        NatsChoice::Url(url) => url.clone(),
+        NatsChoice::Embedded | NatsChoice::Off => String::new(),
+    };
+    Ok(ConnectSettings {
+        url,
+        name: format!("doom-agent {id}"),
+        auth,
+        tls: Tls { ca: options.nats_ca.clone(), certificate: options.nats_cert.clone().zip(options.nats_key.clone()) },
+        inbox_prefix: Some(format!("_INBOX.doom-agent.{id}")),
+    })
+}
+
+fn seeds(options: &Options, scenario: &Scenario) -> Seeds {
+    if !options.seeds.is_empty() {
+        return Seeds::List(options.seeds.clone());
+    }
+    let first = options.seed.or(scenario.seed).unwrap_or_else(|| {
+        let seed = rand::random();
+        tracing::info!(seed, "no seed given; drew one (repeat the run with --seed {seed})");
+        seed
+    });
+    Seeds::Steps { first, step: options.seed_step }
+}
+
+fn merge(mut needs: Needs, other: Needs) -> Needs {
+    for variable in other.variables {
+        if !needs.variables.contains(&variable) {
+            needs.variables.push(variable);
+        }
+    }
+    needs.labels |= other.labels;
+    needs.frames |= other.frames;
+    needs
+}
+
+/// Binds the policy to the scenario's schema once, so that an unknown button is refused before an engine starts.
+fn bind_check(policy: &PolicyProgram, scenario: &Scenario, needs: &Needs) -> Result<(), Failure> {
+    let mut variables = scenario.variables.clone();
+    variables.extend(needs.variables.iter().filter(|v| !scenario.variables.contains(v)));
+    let schema = doom_game::Schema { buttons: scenario.buttons.clone(), variables, scenario_variables: scenario.variables.len() };
+    policy.bind(&schema).map(drop).map_err(|e| Failure::new(exit::DATA, e))
+}
+
+/// What an experiment varies: settings of the scenario and parameters of the policy.
+fn factors(options: &Options) -> BTreeMap<String, Value> {
+    let settings = options.set.iter().map(|(k, v)| (k.clone(), Value::from(v.clone())));
+    let parameters = options.policy_param.iter().map(|(k, v)| (k.clone(), Value::from(*v)));
+    settings.chain(parameters).collect()
+}
+
+fn default_state_dir() -> PathBuf {
+    let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let state = home("XDG_STATE_HOME").or_else(|| home("HOME").map(|h| h.join(".local/state")));
+    state.unwrap_or_else(std::env::temp_dir).join("doom-agent")
+}

@@ -1,0 +1,338 @@
+//! Slots into events: the one place that knows the game's schema and the wire.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use doom_bus::{Encode, Outgoing, Stamp, Subject};
+use doom_game::{Button, End, Variable};
+use doom_protocol::{
+    Codec, Envelope, EpisodeId, Id, Instance, Payload, Subjects, Timestamp,
+    payload::{
+        Action, Death, ErrorEvent, ExperimentRun, GenerationScore, Lifecycle, Metric, Observe, Position, Pressed, RunMetadata, Score,
+        Values,
+    },
+};
+use serde_json::Value;
+
+use crate::game_loop::{RecordSlot, ScoreSlot, StepEvent, StepSlot, kill_rate, survival};
+
+/// What is the same in all events of a run.
+#[derive(Debug)]
+pub(crate) struct RunFacts {
+    pub(crate) agent: Id,
+    pub(crate) instance: Instance,
+    pub(crate) subjects: Subjects,
+    pub(crate) experiment: Option<Id>,
+    pub(crate) run: Option<u64>,
+    pub(crate) generation: Option<Id>,
+    pub(crate) buttons: Vec<Button>,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) scenario: String,
+    pub(crate) scenario_sha256: String,
+    pub(crate) policy: String,
+    pub(crate) policy_sha256: String,
+    pub(crate) backend: &'static str,
+    pub(crate) frame_skip: u32,
+    pub(crate) episodes_total: u64,
+    pub(crate) factors: BTreeMap<String, Value>,
+}
+
+impl RunFacts {
+    fn episode(&self, number: u64) -> EpisodeId {
+        self.instance.episode(number)
+    }
+
+    fn stamp(&self, episode: u64, at: Timestamp, seq: u64) -> Stamp {
+        Stamp { seq: (seq != 0).then_some(seq), ..Stamp::new(self.instance.trace(episode), at) }
+    }
+
+    fn generation(&self) -> Option<Cow<'_, str>> {
+        self.generation.as_ref().map(|g| Cow::Borrowed(g.as_str()))
+    }
+
+    fn experiment(&self) -> Option<Cow<'_, str>> {
+        self.experiment.as_ref().map(|e| Cow::Borrowed(e.as_str()))
+    }
+
+    /// A record that is not the game thread's, such as a lifecycle event. `name` makes its message id, with the instance.
+    fn system<P: Payload>(&self, codec: Codec, subject: &str, name: &str, at: Timestamp, payload: P) -> Option<Outgoing> {
+        let mut stamp = self.stamp(0, at, 0);
+        stamp.message_id = Some(format!("{}-{name}", self.instance));
+        event(codec, Subject::from(subject.to_owned()), stamp, payload, false)
+    }
+
+    /// `ready`, or `stopped` with what became of everything.
+    pub(crate) fn lifecycle(&self, codec: Codec, lifecycle: Lifecycle<'_>) -> Option<Outgoing> {
+        let name = lifecycle.state.clone().into_owned();
+        self.system(codec, &self.subjects.lifecycle, &name, lifecycle.timestamp, lifecycle)
+    }
+
+    /// A fault outside of the game thread.
+    pub(crate) fn error(&self, codec: Codec, at: Timestamp, kind: &'static str, message: &str, fatal: bool) -> Option<Outgoing> {
+        let payload = ErrorEvent {
+            agent_id: self.agent.as_str().into(),
+            timestamp: at,
+            instance: self.instance,
+            kind: kind.into(),
+            message: message.into(),
+            fatal,
+            episode_id: None,
+        };
+        self.system(codec, &self.subjects.error, &format!("{kind}-{}", at.as_micros()), at, payload)
+    }
+
+    /// One metric.
+    pub(crate) fn metric(&self, codec: Codec, name: &str, at: Timestamp, value: f64) -> Option<Outgoing> {
+        let payload = Metric { agent_id: self.agent.as_str().into(), timestamp: at, metric_name: name.into(), value };
+        event(codec, Subject::from(self.subjects.metric(name)), self.stamp(0, at, 0), payload, false)
+    }
+}
+
+/// Encodes; a payload that cannot be encoded (which no payload of ours is) is said and left out.
+fn event<P: Payload>(codec: Codec, subject: Subject, stamp: Stamp, payload: P, ordered: bool) -> Option<Outgoing> {
+    let mut bytes = Vec::with_capacity(512);
+    match codec.encode(&Envelope::new(payload, stamp.trace_id, stamp.timestamp), &mut bytes) {
+        Ok(()) => Some(Outgoing { subject, stamp, payload: bytes.into(), ordered }),
+        Err(error) => {
+            tracing::error!(%error, %subject, "an event could not be encoded");
+            None
+        }
+    }
+}
+
+/// Builds a payload with the fields that all payloads of an episode share.
+macro_rules! of_episode {
+    ($payload:ident, $facts:expr, $episode:expr, $at:expr, { $($field:ident : $value:expr),* $(,)? }) => {
+        $payload {
+            agent_id: $facts.agent.as_str().into(),
+            timestamp: $at,
+            episode_id: $facts.episode($episode),
+            experiment_id: $facts.experiment(),
+            run_id: $facts.run,
+            generation_id: $facts.generation(),
+            $($field: $value,)*
+        }
+    };
+}
+
+/// Encodes one run's slots.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    facts: Arc<RunFacts>,
+    action: Subject,
+    observe: Subject,
+    score: Subject,
+    death: Subject,
+    buttons: Vec<&'static str>,
+    deltas: Vec<&'static str>,
+    variables: Vec<&'static str>,
+    pressed: Vec<bool>,
+    names: String,
+}
+
+impl Encoder {
+    pub(crate) fn new(facts: Arc<RunFacts>) -> Self {
+        let subject = |s: &str| Subject::from(s.to_owned());
+        Self {
+            action: subject(&facts.subjects.action),
+            observe: subject(&facts.subjects.observe),
+            score: subject(&facts.subjects.score),
+            death: subject(&facts.subjects.death),
+            buttons: facts.buttons.iter().map(|b| b.name()).collect(),
+            deltas: facts.buttons.iter().filter(|b| b.is_delta()).map(|b| b.name()).collect(),
+            variables: facts.variables.iter().map(|v| v.name()).collect(),
+            pressed: Vec::new(),
+            names: String::new(),
+            facts,
+        }
+    }
+}
+
+impl Encode<StepSlot> for Encoder {
+    fn encode(&mut self, codec: Codec, seq: u64, slot: &StepSlot, numbers: &[f64], out: &mut Vec<Outgoing>) {
+        let facts = &*self.facts;
+        let stamp = facts.stamp(slot.episode, slot.at, seq);
+        let encoded = match slot.event {
+            StepEvent::Action { pressed, decision_us } => {
+                self.pressed.clear();
+                self.names.clear();
+                let mut action_id = 0;
+                for (i, (name, button)) in self.buttons.iter().zip(&facts.buttons).enumerate() {
+                    let down = pressed >> i & 1 == 1;
+                    self.pressed.push(down);
+                    if down {
+                        action_id |= u64::from(!button.is_delta()) << i;
+                        if !self.names.is_empty() {
+                            self.names.push('+');
+                        }
+                        self.names.push_str(name);
+                    }
+                }
+                if self.names.is_empty() {
+                    self.names.push_str("NOOP");
+                }
+                let payload = of_episode!(Action, facts, slot.episode, slot.at, {
+                    step: slot.step,
+                    tic: slot.tic,
+                    action: Pressed {
+                        action_id,
+                        buttons: self.pressed.as_slice().into(),
+                        action_type: self.names.as_str().into(),
+                        values: (!self.deltas.is_empty()).then_some(Values::Borrowed(&self.deltas, numbers)),
+                    },
+                    frame_skip: facts.frame_skip,
+                    policy: facts.policy.as_str().into(),
+                    decision_us: decision_us,
+                });
+                event(codec, self.action.clone(), stamp, payload, false)
+            }
+            StepEvent::Observe { reward, total_reward, end } => {
+                let payload = of_episode!(Observe, facts, slot.episode, slot.at, {
+                    step: slot.step,
+                    tic: slot.tic,
+                    reward: reward,
+                    total_reward: total_reward,
+                    variables: Values::Borrowed(&self.variables, numbers),
+                    terminated: matches!(end, Some(End::Death | End::LevelExit)),
+                    truncated: end == Some(End::Timeout),
+                });
+                event(codec, self.observe.clone(), stamp, payload, false)
+            }
+        };
+        out.extend(encoded);
+    }
+}
+
+impl Encode<RecordSlot> for Encoder {
+    fn encode(&mut self, codec: Codec, seq: u64, slot: &RecordSlot, _numbers: &[f64], out: &mut Vec<Outgoing>) {
+        let facts = &*self.facts;
+        match slot {
+            RecordSlot::Death(death) => {
+                let mut stamp = facts.stamp(death.episode, death.at, seq);
+                stamp.message_id = Some(format!("{}-{seq}", facts.instance));
+                let payload = of_episode!(Death, facts, death.episode, death.at, {
+                    tic: death.tic,
+                    step: death.step,
+                    position: Position { x: death.position[0], y: death.position[1], z: death.position[2] },
+                    health: death.health,
+                    kills: death.kills,
+                    damage_taken: death.damage_taken,
+                    survival_seconds: survival(death.tics),
+                });
+                out.extend(event(codec, self.death.clone(), stamp, payload, true));
+            }
+            RecordSlot::Score(score) => self.score(codec, seq, score, out),
+            RecordSlot::Error { at, kind, message, fatal, episode } => {
+                let payload = ErrorEvent {
+                    agent_id: facts.agent.as_str().into(),
+                    timestamp: *at,
+                    instance: facts.instance,
+                    kind: (*kind).into(),
+                    message: message.as_str().into(),
+                    fatal: *fatal,
+                    episode_id: episode.map(|n| facts.episode(n)),
+                };
+                out.extend(facts.system(codec, &facts.subjects.error, &format!("{kind}-{}", at.as_micros()), *at, payload));
+            }
+            RecordSlot::Recovering { at } => {
+                let payload = lifecycle(facts, *at, "recovering");
+                out.extend(facts.system(codec, &facts.subjects.lifecycle, &format!("recovering-{}", at.as_micros()), *at, payload));
+            }
+        }
+    }
+}
+
+/// A lifecycle event without what only `stopped` has.
+pub(crate) fn lifecycle<'a>(facts: &'a RunFacts, at: Timestamp, state: &'a str) -> Lifecycle<'a> {
+    Lifecycle {
+        agent_id: facts.agent.as_str().into(),
+        timestamp: at,
+        instance: facts.instance,
+        state: state.into(),
+        exit_code: None,
+        ledger: None,
+        dropped: Vec::new(),
+        unconfirmed: Vec::new(),
+        ranges_truncated: false,
+        records: None,
+    }
+}
+
+impl Encoder {
+    /// The score, then the generation's and the experiment's copies, each under its own id.
+    fn score(&self, codec: Codec, seq: u64, score: &ScoreSlot, out: &mut Vec<Outgoing>) {
+        let facts = &*self.facts;
+        let at = score.completed_at;
+        let names: Vec<&str> = score.schema.variables.iter().map(|v| v.name()).collect();
+        let payload = of_episode!(Score, facts, score.episode, at, {
+            episode_number: score.episode,
+            seed: score.seed,
+            scenario: facts.scenario.as_str().into(),
+            scenario_sha256: facts.scenario_sha256.as_str().into(),
+            policy: facts.policy.as_str().into(),
+            policy_sha256: facts.policy_sha256.as_str().into(),
+            backend: facts.backend.into(),
+            engine_version: Cow::Borrowed(&*score.engine_version),
+            end_reason: score.closed.as_str().into(),
+            total_reward: score.total_reward,
+            steps: score.steps,
+            tics: score.tics,
+            frame_skip: facts.frame_skip,
+            survival_seconds: survival(score.tics),
+            kills: score.kills,
+            kill_rate: kill_rate(score.kills, score.tics),
+            damage_dealt: score.damage_dealt,
+            damage_taken: score.damage_taken,
+            hits: score.hits,
+            items: score.items,
+            ammo_used: score.ammo_used,
+            ammo_efficiency: if score.ammo_used > 0.0 { score.hits as f64 / score.ammo_used } else { 0.0 },
+            cells_visited: score.cells_visited,
+            rule_match_rate: score.rule_match_rate,
+            final_variables: Values::Borrowed(&names, &score.final_variables),
+            decision_us: score.decision,
+            wall_seconds: score.wall_seconds,
+            telemetry: score.telemetry,
+            started_at: score.started_at,
+            completed_at: at,
+        });
+        let stamp = |seq: u64, suffix: &str, id_seq: u64| {
+            let mut stamp = facts.stamp(score.episode, at, seq);
+            stamp.message_id = Some(format!("{}-{id_seq}{suffix}", facts.instance));
+            stamp
+        };
+        if let Some(generation) = &facts.generation {
+            let subject = Subject::from(facts.subjects.generation_score(generation));
+            out.extend(event(codec, self.score.clone(), stamp(seq, "", seq), payload.clone(), true));
+            out.extend(event(codec, subject, stamp(0, "-generation", seq), GenerationScore(payload), true));
+        } else {
+            out.extend(event(codec, self.score.clone(), stamp(seq, "", seq), payload, true));
+        }
+        if let (Some(experiment), Some(run)) = (&facts.experiment, facts.run) {
+            let fault = score.closed.as_str() == "engine_fault";
+            let complete = facts.episodes_total != 0 && score.episode >= facts.episodes_total;
+            let run_event = ExperimentRun {
+                agent_id: facts.agent.as_str().into(),
+                timestamp: at,
+                episode_id: facts.episode(score.episode),
+                experiment_id: experiment.as_str().into(),
+                phase: "execution".into(),
+                status: (if fault {
+                    "error"
+                } else if complete {
+                    "complete"
+                } else {
+                    "in_progress"
+                })
+                .into(),
+                metadata: RunMetadata {
+                    run_id: run,
+                    factors: Cow::Borrowed(&facts.factors),
+                    episodes_completed: score.episodes_completed,
+                    episodes_total: facts.episodes_total,
+                },
+            };
+            let subject = Subject::from(facts.subjects.experiment_run(experiment, run));
+            out.extend(event(codec, subject, stamp(0, "-experiment", seq), run_event, false));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The game thread: owns backend and policy, plays episode after episode, replaces an engine that failed.
+//!
+//! Between two steps it waits for nothing but the pace clock; it reads the clock twice a step (the decision's time and the events'
+//! instants) and neither allocates, locks nor logs there.
+
+mod episode;
+mod outbox;
+mod pace;
+mod seeds;
+mod slots;
+mod tally;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use doom_game::{BackendFactory, GameBackend, GameError};
+use doom_policy::{Policy, PolicyProgram};
+use hdrhistogram::Histogram;
+
+use self::{
+    episode::Episode,
+    pace::Pacer,
+    slots::Closed,
+    tally::{Places, Tally},
+};
+pub(crate) use self::{
+    episode::{kill_rate, survival},
+    outbox::Outbox,
+    slots::{RecordSlot, ScoreSlot, StepEvent, StepSlot},
+    tally::score_needs,
+};
+pub use self::{pace::Pace, seeds::Seeds};
+use crate::{
+    clock::Clock,
+    lifecycle::{Flow, Lifecycle, State},
+    progress::Progress,
+};
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+const BACKOFF_MOST: Duration = Duration::from_secs(5);
+
+/// What the loop is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// 0: until told to stop.
+    pub(crate) episodes: u64,
+    pub(crate) seeds: Seeds,
+    pub(crate) frame_skip: u32,
+    pub(crate) pace: Pace,
+    /// Where recordings go.
+    pub(crate) record: Option<PathBuf>,
+    /// Failures in a row before the loop gives up.
+    pub(crate) max_engine_restarts: u32,
+}
+
+/// How the loop ended.
+#[derive(Debug)]
+pub(crate) enum LoopEnd {
+    /// All episodes played.
+    Finished,
+    /// Told to stop.
+    Stopped,
+    /// The engine cannot start (at the first try), or kept failing.
+    Engine(GameError),
+    /// The scenario, or the policy over it, cannot be played.
+    Data(String),
+}
+
+/// Everything the game thread owns.
+pub(crate) struct GameLoop {
+    pub(crate) plan: Plan,
+    pub(crate) factory: Box<dyn BackendFactory>,
+    pub(crate) program: PolicyProgram,
+    pub(crate) outbox: Outbox,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) clock: Clock,
+    /// The next episode's number, from 1.
+    pub(crate) next_episode: u64,
+}
+
+/// What playing on one engine came to.
+enum Session {
+    Ended(LoopEnd),
+    Failed { error: GameError, episode: Option<u64>, played: bool },
+}
+
+impl GameLoop {
+    /// Plays until the end. The lifecycle is `draining` afterwards.
+    pub(crate) fn run(mut self) -> LoopEnd {
+        let end = self.engines();
+        self.progress.set_engine(None);
+        self.lifecycle.enter(State::Draining);
+        end
+    }
+
+    fn engines(&mut self) -> LoopEnd {
+        let mut failures = 0u32;
+        let mut first = true;
+        loop {
+            if self.lifecycle.is_stopping() {
+                return LoopEnd::Stopped;
+            }
+            let (error, episode, played) = match self.factory.start() {
+                Ok(backend) => match self.session(backend) {
+                    Session::Ended(end) => return end,
+                    Session::Failed { error, episode, played } => (error, episode, played),
+                },
+                Err(GameError::Scenario(reason)) => return LoopEnd::Data(reason),
+                Err(error) if first => return LoopEnd::Engine(error),
+                Err(error) => (error, None, false),
+            };
+            first = false;
+            self.progress.set_engine(None);
+            failures = if played { 1 } else { failures + 1 };
+            let stopping = self.lifecycle.is_stopping();
+            let fatal = failures > self.plan.max_engine_restarts && !stopping;
+            if !stopping {
+                self.report(&error, fatal, episode);
+            }
+            if stopping {
+                return LoopEnd::Stopped;
+            }
+            if fatal {
+                return LoopEnd::Engine(error);
+            }
+            self.lifecycle.enter(State::Recovering);
+            self.outbox.record(RecordSlot::Recovering { at: self.clock.now() });
+            let pause = BACKOFF_FIRST.saturating_mul(1 << (failures - 1).min(6)).min(BACKOFF_MOST);
+            if !self.lifecycle.wait_unless_stopped(pause) {
+                return LoopEnd::Stopped;
+            }
+            self.progress.engine_restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn report(&mut self, error: &GameError, fatal: bool, episode: Option<u64>) {
+        tracing::error!(%error, fatal, "the engine failed");
+        let kind = match error {
+            GameError::Start(_) => "engine_start",
+            GameError::Died(_) => "engine_died",
+            _ => "engine",
+        };
+        self.outbox.record(RecordSlot::Error { at: self.clock.now(), kind, message: error.to_string(), fatal, episode });
+    }
+
+    /// Plays episodes on one engine.
+    fn session(&mut self, mut backend: Box<dyn GameBackend>) -> Session {
+        self.progress.set_engine(Some(backend.interrupter()));
+        self.progress.beat();
+        let schema = Arc::new(backend.schema().clone());
+        let mut policy: Box<dyn Policy> = match self.program.bind(&schema) {
+            Ok(policy) => policy,
+            Err(error) => return Session::Ended(LoopEnd::Data(error.to_string())),
+        };
+        let places = match Places::find(&schema) {
+            Ok(places) => places,
+            Err(reason) => return Session::Ended(LoopEnd::Data(reason)),
+        };
+        let engine_version: Arc<str> = backend.info().engine_version.as_str().into();
+        let mut tally = Tally::new(places);
+        let mut pacer = Pacer::new(self.plan.pace, self.plan.frame_skip);
+        // Up to a minute, in microseconds, with two significant digits.
+        let mut decisions = match Histogram::new_with_bounds(1, 60_000_000, 2) {
+            Ok(histogram) => histogram,
+            Err(error) => return Session::Ended(LoopEnd::Data(error.to_string())),
+        };
+        let mut action = vec![0.0; schema.buttons.len()];
+        let mut played = false;
+        loop {
+            match self.lifecycle.boundary() {
+                Flow::Stop => return Session::Ended(LoopEnd::Stopped),
+                Flow::GoOn { .. } => pacer.rebase(),
+            }
+            if self.plan.episodes != 0 && self.next_episode > self.plan.episodes {
+                return Session::Ended(LoopEnd::Finished);
+            }
+            let number = self.next_episode;
+            self.next_episode += 1;
+            let episode = Episode {
+                number,
+                seed: self.plan.seeds.of(number),
+                plan: &self.plan,
+                backend: backend.as_mut(),
+                policy: policy.as_mut(),
+                tally: &mut tally,
+                pacer: &mut pacer,
+                decisions: &mut decisions,
+                action: &mut action,
+                outbox: &mut self.outbox,
+                lifecycle: &self.lifecycle,
+                progress: &self.progress,
+                clock: self.clock,
+                schema: &schema,
+                engine_version: &engine_version,
+            };
+            match episode.play() {
+                Ok(Closed::Aborted) => return Session::Ended(LoopEnd::Stopped),
+                Ok(_) => played = true,
+                Err(error) => return Session::Failed { error, episode: Some(number), played },
+            }
+        }
+    }
+}

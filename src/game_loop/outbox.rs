@@ -1,0 +1,58 @@
+//! Where the game thread's events leave it: seqs are given here, before anything can be dropped.
+
+use std::sync::Arc;
+
+use doom_bus::{LaneSender, Ledger};
+
+use super::slots::{RecordSlot, StepSlot};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    telemetry: LaneSender<StepSlot>,
+    records: LaneSender<RecordSlot>,
+    ledger: Arc<Ledger>,
+    seq: u64,
+    produced: u64,
+    dropped: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(telemetry: LaneSender<StepSlot>, records: LaneSender<RecordSlot>, ledger: Arc<Ledger>) -> Self {
+        Self { telemetry, records, ledger, seq: 0, produced: 0, dropped: 0 }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.seq += 1;
+        self.ledger.set_produced(self.seq);
+        self.seq
+    }
+
+    /// Offers an action or observation; where the lane is full it is dropped and counted.
+    pub(crate) fn step(&mut self, slot: StepSlot, numbers: &[f64]) {
+        let seq = self.next();
+        self.produced += 1;
+        if !self.telemetry.offer(seq, slot, numbers) {
+            self.dropped += 1;
+        }
+    }
+
+    /// Offers a death or score.
+    pub(crate) fn record(&mut self, slot: RecordSlot) {
+        let seq = match slot {
+            RecordSlot::Death(_) | RecordSlot::Score(_) => self.next(),
+            RecordSlot::Error { .. } | RecordSlot::Recovering { .. } => 0,
+        };
+        self.records.offer(seq, slot, &[]);
+    }
+
+    /// Telemetry of this process: offered, and of these dropped.
+    pub(crate) fn telemetry(&self) -> (u64, u64) {
+        (self.produced, self.dropped)
+    }
+
+    /// Telemetry in doubt, as far as is known now.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.ledger.summary().unconfirmed
+    }
+}

@@ -1,0 +1,71 @@
+//! The agent's own folder: one live agent per id on a host (a lock), and a run directory for the engine's files.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use doom_protocol::{Id, SubjectRoot};
+
+use crate::exit::{self, Failure};
+
+/// Held for the life of the agent; the lock ends with the process, however it ends.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    _lock: File,
+    run_dir: PathBuf,
+}
+
+impl StateDir {
+    /// Takes the id's folder below `base`, or says which process has it.
+    pub(crate) fn claim(base: &Path, root: &SubjectRoot, id: &Id) -> Result<Self, Failure> {
+        let dir = base.join(root.as_str()).join(id.as_str());
+        let fail = |what: &str, e: std::io::Error| {
+            Failure::new(exit::DATA, format!("the state directory {} {what}: {e}; choose another with --state-dir", dir.display()))
+        };
+        fs::create_dir_all(&dir).map_err(|e| fail("cannot be made", e))?;
+        let path = dir.join("lock");
+        let mut lock =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| fail("cannot be written", e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // The text only helps the message; a lock without one is a lock all the same.
+                let _ = lock.read_to_string(&mut owner);
+                let owner = owner.trim();
+                return Err(Failure::new(
+                    exit::UNAVAILABLE,
+                    format!(
+                        "agent {id} is already running on this host (process {owner}, lock {}); stop it or choose another --id",
+                        path.display()
+                    ),
+                ));
+            }
+            Err(TryLockError::Error(e)) => return Err(fail("cannot be locked", e)),
+        }
+        lock.set_len(0).and_then(|()| lock.seek(SeekFrom::Start(0))).map_err(|e| fail("cannot be written", e))?;
+        writeln!(lock, "{}", std::process::id()).map_err(|e| fail("cannot be written", e))?;
+        let run_dir = dir.join("run");
+        // What an agent that was killed left behind is ours to remove: the lock says that nobody uses it.
+        if run_dir.exists() {
+            fs::remove_dir_all(&run_dir).map_err(|e| fail("has a run directory that cannot be cleared", e))?;
+        }
+        fs::create_dir_all(&run_dir).map_err(|e| fail("cannot hold a run directory", e))?;
+        Ok(Self { _lock: lock, run_dir })
+    }
+
+    /// Where the engine may write.
+    pub(crate) fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.run_dir) {
+            tracing::debug!(%error, "the run directory could not be removed");
+        }
+    }
+}

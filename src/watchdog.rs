@@ -1,0 +1,43 @@
+//! Ends an engine that does not answer: a step (or a reset) that takes longer than it may is interrupted by killing the engine.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    lifecycle::{Lifecycle, State},
+    progress::Progress,
+};
+
+/// How often the watchdog looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// When the agent is told to stop, a step may take at most this long more.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// Runs until it is aborted. A pause suspends it; the time of starting is the backend's own to bound.
+pub(crate) async fn watch(lifecycle: Arc<Lifecycle>, progress: Arc<Progress>, step_within: Duration) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = (0, State::Starting);
+    let mut since = Instant::now();
+    loop {
+        ticks.tick().await;
+        let now = (progress.beats.load(Relaxed), lifecycle.state());
+        if now != seen {
+            seen = now;
+            since = Instant::now();
+            continue;
+        }
+        let bound = if lifecycle.is_stopping() { step_within.min(STOP_WITHIN) } else { step_within };
+        if now.1 == State::Running && since.elapsed() > bound {
+            if let Some(engine) = progress.engine() {
+                tracing::error!(seconds = since.elapsed().as_secs_f64(), pid = engine.pid(), "the engine does not answer; ending it");
+                engine.interrupt();
+            }
+            since = Instant::now();
+        }
+    }
+}
