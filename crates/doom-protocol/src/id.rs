@@ -34,7 +34,7 @@ pub enum IdError {
     /// Nothing between the quotes.
     #[error("an id must not be empty; use 1 to {MAX_LEN} characters of A-Z a-z 0-9 _ -")]
     Empty,
-    /// Longer than [`MAX_LEN`].
+    /// Longer than 64 characters.
     #[error("the id has {0} characters; at most {MAX_LEN} are allowed")]
     TooLong(usize),
     /// A character that would be (or break) subject syntax.
