@@ -257,7 +257,8 @@ fn merge(mut needs: Needs, other: Needs) -> Needs {
 fn bind_check(policy: &PolicyProgram, scenario: &Scenario, needs: &Needs) -> Result<(), Failure> {
     let mut variables = scenario.variables.clone();
     variables.extend(needs.variables.iter().filter(|v| !scenario.variables.contains(v)));
-    let schema = doom_game::Schema { buttons: scenario.buttons.clone(), variables, scenario_variables: scenario.variables.len() };
+    let screen = (scenario.screen_resolution.width(), scenario.screen_resolution.height());
+    let schema = doom_game::Schema { buttons: scenario.buttons.clone(), variables, scenario_variables: scenario.variables.len(), screen };
     policy.bind(&schema).map(drop).map_err(|e| Failure::new(exit::DATA, e))
 }
 

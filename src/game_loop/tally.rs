@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        Schema { buttons: vec![], variables: score_needs().variables, scenario_variables: 0 }
+        Schema { buttons: vec![], variables: score_needs().variables, scenario_variables: 0, screen: (160, 120) }
     }
 
     #[test]

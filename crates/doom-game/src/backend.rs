@@ -17,6 +17,8 @@ pub struct Schema {
     pub variables: Vec<Variable>,
     /// How many of `variables` the scenario itself lists; these are published with every observation.
     pub scenario_variables: usize,
+    /// Width and height of the frame in pixels, in which labels are placed.
+    pub screen: (u32, u32),
 }
 
 impl Schema {

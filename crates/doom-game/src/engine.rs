@@ -100,7 +100,8 @@ impl VizdoomBackend {
                 variables.push(*variable);
             }
         }
-        let schema = Schema { buttons: scenario.buttons.clone(), scenario_variables: scenario.variables.len(), variables };
+        let screen = (scenario.screen_resolution.width(), scenario.screen_resolution.height());
+        let schema = Schema { buttons: scenario.buttons.clone(), scenario_variables: scenario.variables.len(), variables, screen };
         let run_dir = RunDir::new(needs.run_dir.as_deref()).map_err(|e| GameError::Start(format!("no run directory: {e}")))?;
         let mut config = config(scenario, files, &schema, &factory.executable, &run_dir.path);
         config.buffers.labels |= needs.labels;

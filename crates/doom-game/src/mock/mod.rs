@@ -85,7 +85,12 @@ impl MockBackend {
         Self {
             info: BackendInfo { name: "mock", engine_version: "mock-1".to_owned() },
             variables: vec![0.0; variables.len()],
-            schema: Schema { buttons: scenario.buttons.clone(), variables, scenario_variables: scenario.variables.len() },
+            schema: Schema {
+                buttons: scenario.buttons.clone(),
+                variables,
+                scenario_variables: scenario.variables.len(),
+                screen: (scenario.screen_resolution.width(), scenario.screen_resolution.height()),
+            },
             scenario: scenario.clone(),
             limits,
             world,
