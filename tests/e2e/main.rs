@@ -1,0 +1,9 @@
+//! End to end: the real binary, a real nats-server, the real engine; and the same on the mock.
+//!
+//! What the agent sends is read as a stranger would read it: bytes, headers and JSON, without any of the agent's own types.
+//! A test that needs the engine (`engine::…`) fails where `cargo xtask setup` has not fetched it.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[expect(dead_code, reason = "not every theme is here yet that uses it")]
+mod support;
+mod wire;

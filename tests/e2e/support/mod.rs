@@ -1,0 +1,75 @@
+//! What the tests drive the agent with and read it by.
+
+mod agent;
+mod jetstream;
+mod shape;
+mod tap;
+
+use std::{sync::OnceLock, time::Duration};
+
+use nats_server_process::NatsServer;
+use tokio::runtime::Runtime;
+
+pub(crate) use self::{
+    agent::Spec,
+    jetstream::JetStream,
+    shape::{Shape, assert_shape},
+    tap::{Event, Tap},
+};
+
+/// How long anything is waited for that ought to happen soon. Generous: the machine may be busy with other tests.
+pub(crate) const WITHIN: Duration = Duration::from_secs(40);
+
+/// Which game the agent plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// The one without an engine.
+    Mock,
+    /// ViZDoom.
+    #[cfg_attr(not(feature = "vizdoom"), expect(dead_code, reason = "a build without the engine tests the mock alone"))]
+    Engine,
+}
+
+impl Backend {
+    /// As on the command line and on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Mock => "mock",
+            Self::Engine => "vizdoom",
+        }
+    }
+}
+
+/// Makes each function, which takes a [`Backend`], a test on the mock and a test on the engine.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod mock {
+            use crate::support::Backend;
+            $(#[test] fn $name() { super::$name(Backend::Mock) })+
+        }
+        #[cfg(feature = "vizdoom")]
+        mod engine {
+            use crate::support::Backend;
+            $(#[test] fn $name() { super::$name(Backend::Engine) })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// The clients' runtime, shared by all tests; the tests themselves are ordinary blocking functions.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
+}
+
+/// A server with JetStream and without any stream.
+pub(crate) fn nats() -> NatsServer {
+    NatsServer::builder().jetstream(true).start().unwrap()
+}
+
+/// A server with the streams of the design.
+pub(crate) fn nats_with_streams() -> NatsServer {
+    let server = nats();
+    JetStream::open(&server.url()).create_all();
+    server
+}
