@@ -164,14 +164,16 @@ pub trait GameBackend {
     /// Starts an episode; afterwards [`GameBackend::observe`] gives observation 0.
     ///
     /// # Errors
-    /// As [`GameError`] says; after an error the backend must be replaced.
+    /// [`GameError::Usage`] where the recording cannot be written: no episode is open then, and another may start. After any other
+    /// error every further call fails, and the backend must be replaced.
     fn new_episode(&mut self, start: &EpisodeStart) -> Result<(), GameError>;
     /// Holds `action` for `skip` tics (at least 1), or fewer if the episode ends inside.
     ///
     /// `action` has one number per button of the schema: 0 or 1 for binary buttons, any number for delta buttons.
     ///
     /// # Errors
-    /// As [`GameError`] says; after an error the backend must be replaced.
+    /// [`GameError::Usage`] leaves the game as it was. After any other error every further call fails, and the backend must be
+    /// replaced; what was seen last can still be read.
     fn step(&mut self, action: &[f64], skip: u32) -> Result<Step, GameError>;
     /// What is seen now; borrowed, so that it ends before the next step.
     fn observe(&self) -> Observation<'_>;

@@ -335,3 +335,25 @@ impl Drop for RunDir {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_death_is_one_whatever_else_ended_the_episode_and_an_exit_before_a_timeout() {
+        let step = |player_dead, map_ended, timed_out| vizdoom::Step {
+            finished: player_dead || map_ended || timed_out,
+            player_dead,
+            map_ended,
+            timed_out,
+            ..vizdoom::Step::default()
+        };
+        assert_eq!(end(&step(false, false, false)), None);
+        for (map_ended, timed_out) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(end(&step(true, map_ended, timed_out)), Some(End::Death));
+        }
+        assert_eq!(end(&step(false, true, true)), Some(End::LevelExit));
+        assert_eq!(end(&step(false, false, true)), Some(End::Timeout));
+    }
+}

@@ -183,7 +183,7 @@ impl Shared {
     }
 }
 
-/// What an interrupt sets and a hanging step waits for.
+/// The end of one game, by an interrupt or a crash; a hanging step waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     /// The same as `state`, cheap enough to look at in every step.
@@ -203,8 +203,16 @@ impl Stop {
         }
     }
 
+    /// Whether the game is over for good.
     pub(super) fn is_set(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
+    }
+
+    /// Ends the game, and whatever waits in it.
+    pub(super) fn set(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        *self.lock() = true;
+        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {
@@ -217,9 +225,7 @@ pub(super) struct MockInterrupt(pub(super) Arc<Stop>);
 
 impl Interrupt for MockInterrupt {
     fn interrupt(&self) {
-        self.0.flag.store(true, Ordering::Relaxed);
-        *self.0.lock() = true;
-        self.0.changed.notify_all();
+        self.0.set();
     }
 
     fn pid(&self) -> Option<u32> {

@@ -53,7 +53,7 @@ impl Input {
                 Button::LOOK_UP => input.look -= turn,
                 Button::LOOK_DOWN => input.look += turn,
                 Button::TURN_LEFT_RIGHT_DELTA => input.turn -= degrees(delta),
-                Button::LOOK_UP_DOWN_DELTA => input.look += degrees(delta),
+                Button::LOOK_UP_DOWN_DELTA => input.look -= degrees(delta),
                 Button::MOVE_FORWARD_BACKWARD_DELTA => input.ahead += (delta.clamp(-32.0, 32.0) * UNIT as f64) as i64,
                 Button::MOVE_LEFT_RIGHT_DELTA => input.left -= (delta.clamp(-32.0, 32.0) * UNIT as f64) as i64,
                 Button::SELECT_NEXT_WEAPON => input.cycle = 1,

@@ -67,6 +67,8 @@ pub struct MockBackend {
     /// Deaths over the life of the game, as the engine counts them.
     deaths: u32,
     open: bool,
+    /// Of the last observation.
+    tic: u32,
 }
 
 impl MockBackend {
@@ -102,7 +104,13 @@ impl MockBackend {
             fault_tic: u32::MAX,
             deaths: 0,
             open: false,
+            tic: 0,
         }
+    }
+
+    /// A game that crashed or was interrupted stays so.
+    fn alive(&self) -> Result<(), GameError> {
+        if self.stop.is_set() { Err(GameError::Died("the mock crashed or was interrupted".to_owned())) } else { Ok(()) }
     }
 
     fn end(&self) -> Option<End> {
@@ -122,6 +130,7 @@ impl MockBackend {
     }
 
     fn look(&mut self, terminal: bool) {
+        self.tic = self.world.tic;
         for (value, variable) in self.variables.iter_mut().zip(&self.schema.variables) {
             *value = values::value(&self.world, *variable, self.deaths);
         }
@@ -143,8 +152,12 @@ impl GameBackend for MockBackend {
     }
 
     fn new_episode(&mut self, start: &EpisodeStart) -> Result<(), GameError> {
-        if self.stop.is_set() {
-            return Err(GameError::Died("the mock was interrupted".to_owned()));
+        self.alive()?;
+        self.open = false;
+        if let Some(path) = &start.record {
+            // There is nothing to replay; the file says what it is.
+            let text = format!("mock recording: scenario {}, seed {}\n", self.scenario.name, start.seed);
+            std::fs::write(path, text).map_err(|e| GameError::Usage(format!("the recording {} cannot be written: {e}", path.display())))?;
         }
         self.episode = self.shared.episode();
         self.fault_tic = self.shared.next_tic(self.episode);
@@ -152,11 +165,6 @@ impl GameBackend for MockBackend {
         let idle = Input::default();
         while self.world.tic < self.first_tic() {
             self.world.advance(&idle);
-        }
-        if let Some(path) = &start.record {
-            // There is nothing to replay; the file says what it is.
-            let text = format!("mock recording: scenario {}, seed {}\n", self.scenario.name, start.seed);
-            std::fs::write(path, text).map_err(|e| GameError::Usage(format!("the recording {} cannot be written: {e}", path.display())))?;
         }
         self.open = true;
         self.look(false);
@@ -170,19 +178,18 @@ impl GameBackend for MockBackend {
         if skip == 0 {
             return Err(GameError::Usage("a step lasts at least one tic".to_owned()));
         }
-        if self.stop.is_set() {
-            return Err(GameError::Died("the mock was interrupted".to_owned()));
-        }
+        self.alive()?;
         let input = Input::read(&self.schema.buttons, &self.limits, action)?;
         if let Some(slow) = self.slow {
             self.stop.wait(Some(slow));
+            self.alive()?;
         }
         let before = Totals::of(&self.world);
         let mut tics = 0;
         let mut end = None;
         while tics < skip && end.is_none() {
             if self.world.tic >= self.fault_tic {
-                self.shared.fire(self.episode, self.world.tic, &self.stop)?;
+                self.shared.fire(self.episode, self.world.tic, &self.stop).inspect_err(|_| self.stop.set())?;
                 self.fault_tic = self.shared.next_tic(self.episode);
             }
             self.world.advance(&input);
@@ -199,6 +206,26 @@ impl GameBackend for MockBackend {
     }
 
     fn observe(&self) -> Observation<'_> {
-        Observation { tic: self.world.tic, variables: &self.variables, labels: self.view.labels(), frame: self.view.frame() }
+        Observation { tic: self.tic, variables: &self.variables, labels: self.view.labels(), frame: self.view.frame() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SearchPaths;
+
+    #[test]
+    fn a_death_is_one_whatever_else_ended_the_episode_and_an_exit_before_a_timeout() {
+        let scenario = Scenario::load("basic", &SearchPaths::default(), &[]).unwrap();
+        let mut mock = MockBackend::new(&scenario, &Needs::default(), Arc::new(Shared::new(Faults::default())));
+        mock.new_episode(&EpisodeStart::default()).unwrap();
+        assert_eq!(mock.end(), None);
+        mock.world.tic = 314;
+        assert_eq!(mock.end(), Some(End::Timeout));
+        mock.world.exited = true;
+        assert_eq!(mock.end(), Some(End::LevelExit));
+        mock.world.player.health = 0;
+        assert_eq!(mock.end(), Some(End::Death));
     }
 }

@@ -73,8 +73,9 @@ impl Totals {
         reward += gain(now.damage, then.damage) * rates.damage_made_reward;
         reward -= gain(now.hits_taken, then.hits_taken) * rates.hit_taken_penalty;
         reward -= gain(now.damage_taken, then.damage_taken) * rates.damage_taken_penalty;
-        reward += gain(self.health, before.health) * rates.health_reward;
-        reward += gain(self.armor, before.armor) * rates.armor_reward;
+        // Losses of these cost nothing, as upstream.
+        reward += gain(self.health, before.health).max(0.0) * rates.health_reward;
+        reward += gain(self.armor, before.armor).max(0.0) * rates.armor_reward;
         match end {
             Some(End::Death) => reward - rates.death_penalty,
             Some(End::LevelExit) => reward + rates.map_exit_reward,

@@ -79,8 +79,10 @@ impl View {
             self.walls(world);
         }
         let monsters = world.monsters.len();
+        // Monsters stir, so that no picture of them stays as it is.
+        let stir = (world.tic / 4 % 16) as u8;
         for (i, monster) in world.monsters.iter().enumerate().filter(|(_, m)| m.is_alive()) {
-            self.object(world, i, monster.at, MONSTER_WIDTH, MONSTER_HEIGHT, 230);
+            self.object(world, i, monster.at, MONSTER_WIDTH, MONSTER_HEIGHT, 230 - stir);
         }
         for (i, item) in world.items.iter().enumerate().filter(|(_, i)| i.absent == 0) {
             let bright = if item.thing == Thing::Medikit { 200 } else { 170 };
