@@ -1,3 +1,60 @@
-//! The project's chores.
+//! The project's chores: `cargo xtask setup`, `demo`, `test`.
 
-fn main() {}
+mod progress;
+mod setup;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use self::{setup::Scope, workspace::Workspace};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's chores.", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Bring what this machine lacks: system packages, ViZDoom, nats-server, and what the tests need.
+    Setup {
+        /// Only what it takes to build the agent and to play.
+        #[arg(long, conflicts_with = "gate")]
+        play: bool,
+        /// Also the tools of the gate (cargo-deny, which takes minutes to build).
+        #[arg(long)]
+        gate: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match chore {
+        Chore::Setup { play, gate } => {
+            let scope = if gate {
+                Scope::Gate
+            } else if play {
+                Scope::Play
+            } else {
+                Scope::Test
+            };
+            let changed = setup::setup(&workspace, scope)?;
+            eprintln!("{}", if changed { "Everything is in place now." } else { "Everything is in place; nothing to do." });
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Where things are, and how other programs are run.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The workspace that xtask was built in.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    /// Where downloads live.
+    pub(crate) vendor: PathBuf,
+}
+
+impl Workspace {
+    pub(crate) fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = root.canonicalize().with_context(|| format!("the workspace {} has moved; build xtask again", root.display()))?;
+        Ok(Self { vendor: root.join("vendor"), root })
+    }
+
+    /// The cargo that runs us, in the workspace.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+        command.current_dir(&self.root);
+        command
+    }
+}
+
+/// As a person would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs to a good end and returns standard output; a failure tells the command and the end of what it said.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run `{}`", shown(command)))?;
+    check(command, &output)?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The error of a program that failed.
+pub(crate) fn check(command: &Command, output: &Output) -> Result<()> {
+    const LAST_LINES: usize = 15;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
+    let lines: Vec<&str> = said.lines().collect();
+    let tail = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n  ");
+    bail!("`{}` failed ({}):\n  {tail}", shown(command), output.status)
+}
+
+/// The command's file in the `PATH`.
+pub(crate) fn in_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
