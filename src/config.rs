@@ -12,7 +12,8 @@ use crate::{
     cli::{BackendKind, Options},
     engine_files,
     exit::{self, Failure},
-    game_loop::{Plan, Seeds, score_needs},
+    game_loop::{Pace, Plan, Seeds, score_needs},
+    placement::CpuChoice,
 };
 
 /// For `--version`: the agent's version, commit and what it was built with.
@@ -99,6 +100,7 @@ pub struct Config {
     pub(crate) factors: BTreeMap<String, Value>,
     pub(crate) metrics_interval: Duration,
     pub(crate) http: Option<SocketAddr>,
+    pub(crate) cpu: CpuChoice,
     pub(crate) step_timeout: Duration,
     pub(crate) start_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -169,6 +171,7 @@ impl Config {
             factors: factors(options),
             metrics_interval: options.metrics_interval,
             http: options.http,
+            cpu: cpu(options),
             step_timeout: options.step_timeout,
             start_timeout: options.start_timeout,
             shutdown_timeout: options.shutdown_timeout,
@@ -189,6 +192,12 @@ pub fn required_id(options: &Options) -> Result<Id, Failure> {
 
 fn missing(flag: &str, example: &str) -> Failure {
     Failure::new(exit::USAGE, format!("{flag} is missing; start with: doom-agent --id A --scenario basic.cfg ({flag} {example})"))
+}
+
+/// `auto` is for what it helps: an engine that plays as fast as it can.
+fn cpu(options: &Options) -> CpuChoice {
+    let hurried = options.backend == BackendKind::Vizdoom && options.pace == Pace::Max;
+    if options.cpu == CpuChoice::Auto && !hurried { CpuChoice::Off } else { options.cpu }
 }
 
 /// How to connect, from the flags.

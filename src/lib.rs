@@ -19,6 +19,7 @@ pub mod game_loop;
 mod lifecycle;
 pub mod logging;
 mod metrics;
+pub mod placement;
 mod probes;
 mod progress;
 mod run;

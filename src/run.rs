@@ -28,7 +28,9 @@ use crate::{
     exit::{self, Failure},
     game_loop::{GameLoop, LoopEnd, Outbox, RecordSlot, StepSlot},
     lifecycle::{Lifecycle, State},
-    metrics, probes,
+    metrics,
+    placement::Placement,
+    probes,
     progress::Progress,
     snapshot::Snapshot,
     state_dir::StateDir,
@@ -127,6 +129,7 @@ impl Agent {
             Records::new(records, Encoder::new(Arc::clone(&facts)), sink, Arc::clone(&ledger), RecordSettings::default());
         let records = tokio::spawn(records.run(deadline_seen));
 
+        let placement = Arc::new(Placement::choose(config.cpu).await?);
         let period = config.plan.pace.period(config.plan.frame_skip).unwrap_or_default();
         let step_within = config.step_timeout.max(period * 3);
         let snapshot = Arc::new(Snapshot::new(
@@ -173,6 +176,7 @@ impl Agent {
         }
         services.spawn(watchdog::watch(Arc::clone(&lifecycle), Arc::clone(&progress), step_within));
         services.spawn(terminal::show(Arc::clone(&snapshot)));
+        services.spawn(Arc::clone(&placement).watch(Arc::clone(&progress)));
 
         let game_loop = GameLoop {
             plan: config.plan.clone(),
@@ -181,6 +185,7 @@ impl Agent {
             outbox: Outbox::new(telemetry_in, records_in, Arc::clone(&ledger)),
             lifecycle: Arc::clone(&lifecycle),
             progress: Arc::clone(&progress),
+            placement,
             clock,
             next_episode: 1,
         };

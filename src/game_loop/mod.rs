@@ -32,6 +32,7 @@ pub use self::{pace::Pace, seeds::Seeds};
 use crate::{
     clock::Clock,
     lifecycle::{Flow, Lifecycle, State},
+    placement::Placement,
     progress::Progress,
 };
 
@@ -73,6 +74,7 @@ pub(crate) struct GameLoop {
     pub(crate) outbox: Outbox,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) placement: Arc<Placement>,
     pub(crate) clock: Clock,
     /// The next episode's number, from 1.
     pub(crate) next_episode: u64,
@@ -87,6 +89,7 @@ enum Session {
 impl GameLoop {
     /// Plays until the end. The lifecycle is `draining` afterwards.
     pub(crate) fn run(mut self) -> LoopEnd {
+        self.placement.enter();
         let end = self.engines();
         self.progress.set_engine(None);
         self.lifecycle.enter(State::Draining);
