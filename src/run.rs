@@ -41,6 +41,11 @@ use crate::{
 const TELEMETRY_SLOTS: usize = 32_768;
 /// Slots of the record lane, which a task empties into the spool at once.
 const RECORD_SLOTS: usize = 4_096;
+/// An agent that is told to stop ends the engine's step after this long, or after half of the time that the whole end may take.
+const STEP_MAY_END_WITHIN: Duration = Duration::from_secs(2);
+/// Where the game loop did not end in time: how long the last records have nevertheless.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Outcome {
@@ -231,20 +236,22 @@ impl Agent {
         let mut failure = None;
         let mut said_ready = false;
         let mut stop_by: Option<Instant> = None;
+        let mut end_step_at: Option<Instant> = None;
         let mut drain = self.config.shutdown_timeout;
         loop {
-            let given_up = async {
-                match stop_by {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 end = &mut self.game_end => {
                     let deadline = stop_by.unwrap_or_else(|| Instant::now() + drain);
                     return Ended { game: end.ok(), failure, deadline };
                 }
-                () = given_up => return Ended { game: None, failure, deadline: Instant::now() },
+                () = at(stop_by) => return Ended { game: None, failure, deadline: Instant::now() + LAST_WORD },
+                () = at(end_step_at) => {
+                    end_step_at = None;
+                    if let Some(engine) = self.progress.engine() {
+                        tracing::warn!(pid = engine.pid(), "the step does not end; ending the engine");
+                        engine.interrupt();
+                    }
+                }
                 () = &mut shutdown, if stop_by.is_none() => self.lifecycle.stop(),
                 () = &mut time_is_up, if stop_by.is_none() => {
                     tracing::info!("the time limit is reached; stopping");
@@ -280,6 +287,8 @@ impl Agent {
             }
             if stop_by.is_none() && self.lifecycle.is_stopping() {
                 stop_by = Some(Instant::now() + drain);
+                // Early enough to close the episode and to have its score stored.
+                end_step_at = Some(Instant::now() + STEP_MAY_END_WITHIN.min(drain / 2));
             }
         }
     }
@@ -333,6 +342,14 @@ impl Agent {
     /// The game thread has not ended (its receiver was never served).
     fn game_end_missing(&self) -> bool {
         self.game.as_ref().is_some_and(|g| !g.is_finished()) && !self.lifecycle.state().is_ending()
+    }
+}
+
+/// Completes at an instant, or never.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

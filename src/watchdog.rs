@@ -14,8 +14,6 @@ use crate::{
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// When the agent is told to stop, a step may take at most this long more.
-const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs until it is aborted. A pause suspends it; the time of starting is the backend's own to bound.
 pub(crate) async fn watch(lifecycle: Arc<Lifecycle>, progress: Arc<Progress>, step_within: Duration) {
@@ -31,8 +29,7 @@ pub(crate) async fn watch(lifecycle: Arc<Lifecycle>, progress: Arc<Progress>, st
             since = Instant::now();
             continue;
         }
-        let bound = if lifecycle.is_stopping() { step_within.min(STOP_WITHIN) } else { step_within };
-        if now.1 == State::Running && since.elapsed() > bound {
+        if now.1 == State::Running && since.elapsed() > step_within {
             if let Some(engine) = progress.engine() {
                 tracing::error!(seconds = since.elapsed().as_secs_f64(), pid = engine.pid(), "the engine does not answer; ending it");
                 engine.interrupt();

@@ -108,7 +108,9 @@ impl Episode<'_> {
                     }
                 }
             }
-            self.pacer.wait();
+            if !self.pacer.wait(|| self.lifecycle.must_look()) {
+                continue;
+            }
             let before = Instant::now();
             self.policy.decide(&self.backend.observe(), self.action);
             let decided = Instant::now();

@@ -10,6 +10,8 @@ use std::{
 const REALTIME: f64 = 35.0;
 /// Slept up to this long before the deadline; the rest is waited out awake, since a sleep ends late.
 const SPIN: Duration = Duration::from_micros(120);
+/// A longer wait is taken in pieces, so that a command need not wait for a step that is due in half a minute.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// `max`, `realtime` (35 tics a second) or tics a second.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -72,20 +74,26 @@ impl Pacer {
         self.next = None;
     }
 
-    /// Waits until the next step is due. A step that comes late is not caught up beyond one period.
-    pub(crate) fn wait(&mut self) {
-        let Some(period) = self.period else { return };
-        let now = Instant::now();
-        let due = self.next.unwrap_or(now);
-        if let Some(left) = due.checked_duration_since(now) {
-            if left > SPIN {
-                std::thread::sleep(left - SPIN);
+    /// Waits until the next step is due. A step that comes late is not caught up beyond one period. `false` where `must_look` said
+    /// meanwhile that there is something else to do first; the step is as due as it was.
+    pub(crate) fn wait(&mut self, must_look: impl Fn() -> bool) -> bool {
+        let Some(period) = self.period else { return true };
+        let due = self.next.unwrap_or_else(Instant::now);
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if left <= SPIN {
+                break;
             }
-            while Instant::now() < due {
-                std::hint::spin_loop();
+            std::thread::sleep((left - SPIN).min(LOOK_EVERY));
+            if left > LOOK_EVERY && must_look() {
+                return false;
             }
+        }
+        while Instant::now() < due {
+            std::hint::spin_loop();
         }
         let late = Instant::now().saturating_duration_since(due);
         self.next = Some(if late > period { Instant::now() + period } else { due + period });
+        true
     }
 }
