@@ -90,6 +90,13 @@ impl Spec {
         Agent { pid, output, waiter: Some(waiter), home }
     }
 
+    /// Starts it and waits until it can be reached: the server has its subscriptions.
+    pub(crate) fn spawn_ready(self) -> Agent {
+        let agent = self.spawn();
+        agent.wait_log("the NATS server has our subscriptions");
+        agent
+    }
+
     /// Starts it and waits for its end: the exit code and everything it wrote.
     pub(crate) fn run(self) -> (i32, String, String) {
         let mut agent = self.spawn();

@@ -1,6 +1,8 @@
 //! What the tests drive the agent with and read it by.
 
 mod agent;
+pub(crate) mod faults;
+pub(crate) mod http;
 mod jetstream;
 mod shape;
 mod tap;
@@ -11,9 +13,9 @@ use nats_server_process::NatsServer;
 use tokio::runtime::Runtime;
 
 pub(crate) use self::{
-    agent::Spec,
+    agent::{Agent, Spec},
     jetstream::JetStream,
-    shape::{Shape, assert_shape},
+    shape::{Shape, assert_shape, instant},
     tap::{Event, Tap},
 };
 

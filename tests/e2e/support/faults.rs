@@ -1,0 +1,40 @@
+//! Games that are made to stop answering, or to die.
+
+use nats_server_process::NatsServer;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Agent, Backend, Spec, Tap};
+
+/// The engine's process, from the agent's health.
+pub(crate) fn engine_pid(tap: &Tap, id: &str) -> Pid {
+    let health = tap.request(&format!("clau-doom.agent.{id}.health"), "");
+    let pid = health["engine"]["pid"].as_i64().unwrap_or_else(|| panic!("no engine in {health}"));
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+/// Sends a signal to the agent's engine.
+pub(crate) fn signal_engine(tap: &Tap, id: &str, signal: Signal) {
+    kill_process(engine_pid(tap, id), signal).unwrap();
+}
+
+/// Agent A in the midst of a step that does not return; the watchdog would wait 30 seconds.
+pub(crate) fn hanging(backend: Backend, server: &NatsServer, tap: &Tap, more: &[&str]) -> Agent {
+    let spec = Spec::new(backend, "A", "health_gathering.cfg").nats(server).with(&["--pace", "350", "--step-timeout", "30s"]).with(more);
+    let agent = match backend {
+        Backend::Mock => {
+            let agent = spec.with(&["--mock-fault", "hang@tic=100"]).spawn_ready();
+            tap.nth(1, "tic 100", |e| e.leaf() == "observe" && e.payload()["tic"] == 100);
+            agent
+        }
+        Backend::Engine => {
+            let agent = spec.spawn_ready();
+            tap.wait("clau-doom.agent.A.observe", 50);
+            signal_engine(tap, "A", Signal::STOP);
+            agent
+        }
+    };
+    // A pause that is not reached proves that the step does not return.
+    let reply = tap.request("clau-doom.agent.A.control.pause", r#"{"deadline_ms":400}"#);
+    assert_eq!((&reply["ok"], &reply["state"]), (&false.into(), &"running".into()), "{reply}");
+    agent
+}
