@@ -45,6 +45,7 @@ pub(crate) fn a_frame_has_the_size_that_its_format_says(host: &dyn Host) {
         let frame = game.observe().frame.unwrap();
         assert_eq!((frame.width, frame.height, frame.format), (160, 120, format.name()));
         assert_eq!((frame.channels, frame.data.len()), (format.channels(), 160 * 120 * format.channels() as usize));
+        assert_eq!(game.schema().screen, (frame.width, frame.height));
         let shades: HashSet<u8> = frame.data.iter().copied().collect();
         assert!(shades.len() > 3, "{} shows {} shades", format.name(), shades.len());
     }
