@@ -52,7 +52,7 @@ keys! {
     "doom_map" => Kind::Map,
     "doom_skill" => Kind::Count(1, 5, |s| &mut s.doom_skill),
     "seed" => Kind::Seed,
-    "ticrate" => Kind::Count(1, 1_000_000, |s| &mut s.ticrate),
+    "ticrate" => Kind::Count(1, 1_000, |s| &mut s.ticrate),
     "mode" => Kind::Mode,
     "game_args" => Kind::GameArgs,
     "episode_start_time" => Kind::Count(0, INT_MAX, |s| &mut s.episode_start_time),
@@ -169,7 +169,8 @@ pub(super) fn apply(scenario: &mut Scenario, entry: &Entry<'_>, base: &FileRefBa
         Kind::Seed => scenario.seed = Some(count(value.text, 0, u32::MAX).map_err(bad)?),
         Kind::File(field) => *field(scenario) = Some(FileRef { given: PathBuf::from(value.text), base: base.clone() }),
         Kind::Map => {
-            if value.text.len() > 32 || !value.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            // A lump's name has at most eight characters.
+            if value.text.len() > 8 || !value.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 return Err(bad("expected a map's name, such as map01".into()));
             }
             scenario.doom_map = value.text.to_ascii_lowercase();

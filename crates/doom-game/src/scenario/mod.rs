@@ -3,6 +3,17 @@
 //! Promises: a scenario that loads has only names and values that the engine knows; what does not load says the file, the line, the
 //! column and what would be right. Loading looks at no file but the scenario itself: whether its WADs exist is asked by
 //! [`Scenario::check_files`], which the mock never needs.
+//!
+//! Whatever ViZDoom's own reader (`src/lib/ViZDoomConfigLoader.cpp`) takes whole is understood in the same way. On purpose differ:
+//! - what it skips with a warning is an error here: unknown keys and names, values of the wrong kind, lines without `=`;
+//! - so is what it takes and then does not play as written: a comment behind a value, a skill or ticrate out of range, infinite
+//!   rewards, the greatest value of a button that has none, a map that no WAD can name;
+//! - and what no agent can play: the spectator modes and multiplayer games;
+//! - absolute paths are absolute, where ViZDoom appends them to the file's directory; relative ones that are not beside the file are
+//!   looked for among ViZDoom's files too;
+//! - keys may have their underscores anywhere, and `ACTIVATE_SELECTED_ITEM` may be called that (ViZDoom's reader knows it as
+//!   `activate_selected_weapon` alone, which is understood too);
+//! - the engine's window is not shown unless the file asks for it.
 
 mod embedded;
 mod error;

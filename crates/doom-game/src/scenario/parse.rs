@@ -2,6 +2,7 @@
 //!
 //! A line is `key = value`, or `key += value` for lists and game arguments; a list is `{ A B C }`, over as many lines as it likes.
 //! A line whose first character is `#` is a comment. ViZDoom would read a `#` behind a value as part of the value; here it is an error.
+//! Blanks inside a value stay as they are, where ViZDoom would make one of several.
 //! Never panics, whatever the bytes.
 
 use super::error::{Place, ScenarioError};
