@@ -149,7 +149,7 @@ impl Layout {
                 ..room
             }
         } else if has("health_gathering") {
-            Self { random_start: true, things: vec![Thing::Medikit; 10], floor_period: 18, bullets: 0, ..room }
+            Self { random_start: true, things: vec![Thing::Medikit; 20], floor_period: 32, bullets: 0, ..room }
         } else if has("my_way_home") {
             Self { random_start: true, goal: Some(Point::units(420, 420)), goal_reward: 1.0, ..room }
         } else {

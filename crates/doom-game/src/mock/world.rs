@@ -265,7 +265,7 @@ impl World {
 
     fn floor(&mut self) {
         if self.layout.floor_period > 0 && self.tic.is_multiple_of(self.layout.floor_period) {
-            self.hurt(6);
+            self.hurt(8);
         }
     }
 
