@@ -127,3 +127,29 @@ fn flags(config: &Config) -> vz_flag::Type {
     .filter_map(|(on, flag)| on.then_some(flag))
     .fold(0, |flags, flag| flags | flag)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, mem::discriminant};
+
+    use super::*;
+
+    #[test]
+    fn every_exception_of_libvizdoom_has_a_variant_of_its_own() {
+        let causes = [
+            vz_status::VZ_FILE_DOES_NOT_EXIST,
+            vz_status::VZ_MESSAGE_QUEUE,
+            vz_status::VZ_SHARED_MEMORY,
+            vz_status::VZ_ENGINE_ERROR,
+            vz_status::VZ_NOT_RUNNING,
+            vz_status::VZ_UNEXPECTED_EXIT,
+            vz_status::VZ_NO_OPENAL_SOUND,
+            vz_status::VZ_BAD_ARGUMENT,
+            vz_status::VZ_EPISODE_FINISHED,
+            vz_status::VZ_OTHER,
+        ];
+        let variants: HashSet<_> = causes.iter().map(|cause| discriminant(&status(*cause).unwrap_err())).collect();
+        assert_eq!(variants.len(), causes.len());
+        assert!(status(vz_status::VZ_OK).is_ok());
+    }
+}

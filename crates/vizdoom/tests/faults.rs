@@ -78,6 +78,17 @@ fn a_killed_engine_is_an_error_at_once_and_a_new_game_starts_in_its_place() {
 }
 
 #[test]
+fn an_error_of_the_engine_is_told_in_its_own_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut game = start(&basic(dir.path()));
+    game.new_episode(1, None).unwrap();
+    game.command("error_fatal \"the roof is on fire\"").unwrap();
+    let error = (0..10).find_map(|_| game.step(&[0.0; 3], 1).err()).expect("the engine goes on");
+    assert!(matches!(&error, Error::Engine(text) if text.contains("the roof is on fire")), "{error:?}");
+    assert!(matches!(game.step(&[0.0; 3], 1), Err(Error::NotRunning)));
+}
+
+#[test]
 fn an_engine_killed_while_it_records_is_an_error_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("episode.lmp");
