@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask setup`, `demo`, `test`.
 
+mod demo;
 mod progress;
 mod setup;
 mod workspace;
@@ -29,6 +30,15 @@ enum Chore {
         #[arg(long)]
         gate: bool,
     },
+    /// Set up what is missing, build, and watch agent A play basic.cfg on the real engine, as another NATS client sees it.
+    Demo {
+        /// Show every step.
+        #[arg(long)]
+        every_step: bool,
+        /// More arguments for the agent, after the demo's own, such as `-- --episodes 1`.
+        #[arg(last = true, value_name = "ARGUMENT")]
+        more: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -56,5 +66,6 @@ fn run(chore: Chore) -> Result<ExitCode> {
             eprintln!("{}", if changed { "Everything is in place now." } else { "Everything is in place; nothing to do." });
             Ok(ExitCode::SUCCESS)
         }
+        Chore::Demo { every_step, more } => demo::demo(&workspace, every_step, &more),
     }
 }
