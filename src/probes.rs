@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use doom_bus::Readiness;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -14,14 +15,14 @@ use crate::{
 #[derive(Clone)]
 struct Shared {
     snapshot: Arc<Snapshot>,
-    ready: watch::Receiver<bool>,
+    ready: watch::Receiver<Readiness>,
 }
 
 /// Binds now, so that a taken port is refused at the start, and returns the server.
 pub(crate) async fn serve(
     address: SocketAddr,
     snapshot: Arc<Snapshot>,
-    ready: watch::Receiver<bool>,
+    ready: watch::Receiver<Readiness>,
 ) -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
     let listener = TcpListener::bind(address).await.map_err(|e| {
         Failure::new(exit::USAGE, format!("--http {address} cannot be listened on: {e}; choose another port (0 takes a free one)"))
@@ -47,13 +48,17 @@ async fn livez(State(shared): State<Shared>) -> impl IntoResponse {
 
 /// Healthy, and the broker has our subscriptions.
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    let healthy = shared.snapshot.take().healthy;
-    let connected = shared.snapshot.is_connected() && *shared.ready.borrow();
-    match (healthy, connected) {
-        (true, true) => (StatusCode::OK, "ready\n"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the game loop makes no progress\n"),
-        (_, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no confirmed connection to NATS\n"),
-    }
+    let reason = if shared.snapshot.take().healthy {
+        match &*shared.ready.borrow() {
+            Readiness::Ready if shared.snapshot.is_connected() => return (StatusCode::OK, "ready\n".to_owned()),
+            Readiness::Ready | Readiness::NotConnected => "no confirmed connection to NATS".to_owned(),
+            Readiness::Trapped(stream) => format!("the stream {stream} answers health requests in the agent's place"),
+            Readiness::Namesake => "an older agent has the same id".to_owned(),
+        }
+    } else {
+        "the game loop makes no progress".to_owned()
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
 }
 
 async fn prometheus(State(shared): State<Shared>) -> impl IntoResponse {

@@ -7,13 +7,13 @@ use std::{
 };
 
 use doom_bus::{
-    Command, Identity, JsonLines, LaneReceiver, Ledger, Link, Origin, Overflow, RecordSettings, Records, Session, SessionEvent, Sink,
-    SystemRecords, lane, publish_telemetry, serve_control, serve_health,
+    Command, Identity, JsonLines, LaneReceiver, Ledger, Link, Origin, Overflow, Readiness, RecordSettings, Records, Session, SessionEvent,
+    Sink, SystemRecords, lane, publish_telemetry, serve_control, serve_health,
 };
 use doom_game::{BackendFactory, MockFactory, Needs};
 use doom_protocol::{Instance, Subjects};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
@@ -150,7 +150,7 @@ impl Agent {
         let mut services = JoinSet::new();
         let (commands_in, commands) = mpsc::channel(256);
         let (session_in, session) = mpsc::channel(8);
-        let (ready_in, ready) = watch::channel(link.is_none());
+        let (ready_in, ready) = watch::channel(if link.is_none() { Readiness::Ready } else { Readiness::NotConnected });
         if let Some(link) = &link {
             let refused = |e: &dyn std::fmt::Display| Failure::new(exit::INTERNAL, format!("the NATS client refuses a subscription: {e}"));
             let now = {
@@ -168,11 +168,13 @@ impl Agent {
                 let snapshot = Arc::clone(&snapshot);
                 Arc::new(move || snapshot.take())
             };
-            let health = serve_health(link, &subjects, config.codec, origin.clone(), instance.trace(0), take).await;
-            services.spawn(health.map_err(|e| refused(&e))?);
             let identity = Identity { started_at: snapshot.started_at(), instance };
+            let asked_by_an_older = Arc::new(Notify::new());
+            let asked = Arc::clone(&asked_by_an_older);
+            let health = serve_health(link, &subjects, config.codec, origin.clone(), take, identity, asked).await;
+            services.spawn(health.map_err(|e| refused(&e))?);
             let version = env!("CARGO_PKG_VERSION").to_owned();
-            let watch = Session { link: link.clone(), subjects, identity, agent: config.id.to_string(), version };
+            let watch = Session { link: link.clone(), subjects, identity, asked_by_an_older, agent: config.id.to_string(), version };
             services.spawn(watch.run(ready_in, session_in));
             services.spawn(metrics::publish(Arc::clone(&snapshot), link.clone(), config.codec, origin, config.metrics_interval));
         }

@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doom_protocol::{Codec, Envelope, HealthReply, Subjects, Timestamp, TraceId};
+use doom_protocol::{Codec, Envelope, HealthReply, Subjects, Timestamp};
 use futures::StreamExt;
 
-use crate::{Link, LinkState, Origin, Stamp};
+use tokio::sync::Notify;
+
+use crate::{Identity, Link, LinkState, Origin, Stamp};
 
 /// Between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Subscribes to this agent's health subject (plainly, without a queue group: two agents under one id must both hear it) and returns
-/// the task that answers and beats until the connection ends.
+/// the task that answers and beats until the connection ends. It says on `asked_by_an_older` when an older namesake has asked.
 ///
 /// # Errors
 /// Where the client refuses the subscription.
@@ -20,9 +22,11 @@ pub async fn serve_health(
     subjects: &Subjects,
     codec: Codec,
     origin: Origin,
-    trace_id: TraceId,
     snapshot: Arc<dyn Fn() -> HealthReply + Send + Sync>,
+    identity: Identity,
+    asked_by_an_older: Arc<Notify>,
 ) -> Result<impl Future<Output = ()> + Send + use<>, async_nats::SubscribeError> {
+    let trace_id = identity.instance.trace(0);
     let mut requests = link.client().subscribe(subjects.health.clone()).await?;
     let heartbeat = subjects.heartbeat.clone();
     let link = link.clone();
@@ -33,6 +37,9 @@ pub async fn serve_health(
             tokio::select! {
                 request = requests.next() => {
                     let Some(request) = request else { return };
+                    if identity.is_asked_by_an_older(request.headers.as_ref()) {
+                        asked_by_an_older.notify_one();
+                    }
                     let Some(to) = request.reply else { continue };
                     if let Ok(bytes) = serde_json::to_vec(&snapshot())
                         && let Err(error) = link.client().publish(to, bytes.into()).await

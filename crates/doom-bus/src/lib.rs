@@ -27,7 +27,7 @@ pub use lane::{LaneReceiver, LaneSender, Overflow, lane};
 pub use ledger::{Ledger, Ranges};
 pub use outgoing::{Encode, Origin, Outgoing, Stamp, publish_once};
 pub use records::{RecordSettings, Records, SystemRecords};
-pub use session::{Session, SessionEvent};
+pub use session::{Readiness, Session, SessionEvent};
 pub use streams::{StreamFinding, create_streams, find_stream, health_trap};
 pub use telemetry::{Sink, publish_telemetry};
 

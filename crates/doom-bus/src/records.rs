@@ -266,7 +266,16 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
             };
             group.in_flight = true;
             let key = key.clone();
-            self.in_flight.push(Box::pin(async move { (key, attempt(task).await) }));
+            let mut status = link.watch();
+            self.in_flight.push(Box::pin(async move {
+                let losses = status.borrow_and_update().losses;
+                let outcome = tokio::select! {
+                    outcome = attempt(task) => outcome,
+                    // Its answer cannot come any more.
+                    _ = status.wait_for(|s| s.losses != losses) => Outcome::Failed("the connection was lost".to_owned()),
+                };
+                (key, outcome)
+            }));
         }
     }
 

@@ -1,13 +1,29 @@
 //! What is done at every (re)connect: a round trip, so that the server has our subscriptions; a look for a namesake; a look for the
 //! stream that would answer health requests in our place. Only then is the agent ready.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_nats::service::ServiceExt;
 use doom_protocol::{HealthReply, Subjects};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{Identity, Link, LinkState, health_trap, older_namesake};
+
+/// A stream that answers in our place is looked for again this often, until somebody has mended it.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Whether the agent can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// No connection, or no round trip yet.
+    NotConnected,
+    /// This stream answers health requests in our place.
+    Trapped(String),
+    /// An older agent bears our id.
+    Namesake,
+    /// The server has our subscriptions.
+    Ready,
+}
 
 /// What a session finds out.
 #[derive(Debug)]
@@ -29,6 +45,8 @@ pub struct Session {
     pub subjects: Subjects,
     /// Who we are among namesakes.
     pub identity: Identity,
+    /// Told when an older agent of our id has asked for our health.
+    pub asked_by_an_older: Arc<Notify>,
     /// The agent's id, for the registration as a micro service.
     pub agent: String,
     /// The agent's version (semantic).
@@ -36,8 +54,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs until the connection is closed. `ready` is true while the agent can be reached and may be.
-    pub async fn run(self, ready: watch::Sender<bool>, events: mpsc::Sender<SessionEvent>) {
+    /// Runs until the connection is closed; keeps `ready` true to what is the case.
+    pub async fn run(self, ready: watch::Sender<Readiness>, events: mpsc::Sender<SessionEvent>) {
         let metadata = HashMap::from([("id".to_owned(), self.agent.clone()), ("instance".to_owned(), self.identity.instance.to_string())]);
         let service = self.link.client().service_builder().metadata(metadata).start("doom-agent", &self.version).await;
         // Held for the life of the session: dropping it ends the registration.
@@ -50,7 +68,7 @@ impl Session {
                 break;
             }
             if now.state != LinkState::Connected {
-                ready.send_replace(false);
+                ready.send_replace(Readiness::NotConnected);
             } else if now.connects != seen {
                 let checked = tokio::select! {
                     event = self.check() => Some(event),
@@ -58,16 +76,28 @@ impl Session {
                 };
                 if let Some(event) = checked {
                     seen = now.connects;
-                    ready.send_replace(matches!(event, SessionEvent::Ready));
+                    let readiness = match &event {
+                        SessionEvent::Ready => Readiness::Ready,
+                        SessionEvent::Trap(stream) => Readiness::Trapped(stream.clone()),
+                        SessionEvent::Namesake(_) => Readiness::Namesake,
+                    };
+                    ready.send_replace(readiness);
                     let _ = events.send(event).await;
                 }
                 continue;
             }
-            if status.changed().await.is_err() {
-                break;
+            let trapped = matches!(*ready.borrow(), Readiness::Trapped(_));
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() { break },
+                () = self.asked_by_an_older.notified() => seen = 0,
+                () = tokio::time::sleep(LOOK_AGAIN), if trapped => {
+                    if health_trap(self.link.client(), &self.subjects.health).await.is_none() {
+                        seen = 0;
+                    }
+                }
             }
         }
-        ready.send_replace(false);
+        ready.send_replace(Readiness::NotConnected);
     }
 
     async fn check(&self) -> SessionEvent {
