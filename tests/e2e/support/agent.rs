@@ -148,6 +148,11 @@ impl Agent {
         self.home.path()
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.output.kept.lock().unwrap().err.clone()

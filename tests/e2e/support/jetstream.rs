@@ -48,6 +48,14 @@ impl JetStream {
         assert_eq!(answer["config"]["name"], name, "{answer}");
     }
 
+    /// Gives a stream other subjects.
+    pub(crate) fn update(&self, name: &str, subjects: &[&str]) {
+        let mut config = self.api(&format!("STREAM.INFO.{name}"), &json!({}))["config"].take();
+        config["subjects"] = json!(subjects);
+        let answer = self.api(&format!("STREAM.UPDATE.{name}"), &config);
+        assert_eq!(answer["config"]["subjects"], json!(subjects), "{answer}");
+    }
+
     fn api(&self, what: &str, body: &Value) -> Value {
         serde_json::from_slice(&self.raw(what, body).payload).unwrap()
     }

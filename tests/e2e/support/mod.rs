@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod faults;
+mod gate;
 pub(crate) mod http;
 mod jetstream;
 mod shape;
@@ -14,6 +15,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use self::{
     agent::{Agent, Spec},
+    gate::Gate,
     jetstream::JetStream,
     shape::{Shape, assert_shape, instant},
     tap::{Event, Tap},
@@ -74,4 +76,9 @@ pub(crate) fn nats_with_streams() -> NatsServer {
     let server = nats();
     JetStream::open(&server.url()).create_all();
     server
+}
+
+/// A port on which nothing listens (any more).
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
