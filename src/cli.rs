@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use doom_policy::PolicySpec;
 use doom_protocol::{Codec, Id, SubjectRoot};
 
-use crate::{config::NatsChoice, game_loop::Pace, logging::LogFormat, placement::CpuChoice};
+use crate::{config::NatsChoice, frames::FrameEncoding, game_loop::Pace, logging::LogFormat, placement::CpuChoice};
 
 /// One Doom-playing agent: drives a ViZDoom game loop and publishes its events over NATS.
 #[derive(Debug, Parser)]
@@ -170,6 +170,12 @@ pub struct Options {
     /// json or msgpack.
     #[arg(long, env = "DOOM_AGENT_CODEC", global = true, help_heading = "Where events go", default_value_t = Codec::Json)]
     pub codec: Codec,
+    /// Publish pictures of the screen for whoever watches live: off, png, jpeg, or raw (the engine's own bytes).
+    #[arg(long, env = "DOOM_AGENT_FRAMES", global = true, help_heading = "Where events go", default_value = "off")]
+    pub frames: FrameEncoding,
+    /// With --frames: only those of every N-th step; 4 is about nine pictures a second in real time.
+    #[arg(long, env = "DOOM_AGENT_FRAME_EVERY", global = true, help_heading = "Where events go", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
+    pub frame_every: u64,
     /// The first tokens of every subject.
     #[arg(long, env = "DOOM_AGENT_SUBJECT_ROOT", global = true, help_heading = "Where events go", default_value_t = SubjectRoot::default())]
     pub subject_root: SubjectRoot,

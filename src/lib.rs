@@ -15,6 +15,7 @@ mod encode;
 mod engine_files;
 pub mod exit;
 pub mod file_flags;
+pub mod frames;
 pub mod game_loop;
 mod lifecycle;
 pub mod logging;
