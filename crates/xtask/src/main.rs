@@ -3,6 +3,7 @@
 mod demo;
 mod progress;
 mod setup;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ enum Chore {
         #[arg(last = true, value_name = "ARGUMENT")]
         more: Vec<String>,
     },
+    /// Set up what is missing, and run every test: the workspace on the real engine, the mock-only build, the bindings.
+    Test {
+        /// Arguments for the test harness, such as `-- parity`.
+        #[arg(last = true, value_name = "ARGUMENT")]
+        filter: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -67,5 +74,6 @@ fn run(chore: Chore) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Chore::Demo { every_step, more } => demo::demo(&workspace, every_step, &more),
+        Chore::Test { filter } => test::test(&workspace, &filter),
     }
 }

@@ -180,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn the_shim_is_written_for_the_pinned_version() {
+        let version = Manifest::parse(COMMITTED).unwrap().version("vizdoom").unwrap().to_owned();
+        assert!(include_str!("../../../vizdoom-sys/build.rs").contains(&format!("const VERSION: &str = \"{version}\";")));
+    }
+
+    #[test]
     fn a_version_is_filled_in_and_a_lacking_folder_left_out() {
         let manifest = Manifest::parse(COMMITTED).unwrap();
         let [engine, src, _] = &manifest.archives[..] else { panic!("three archives") };

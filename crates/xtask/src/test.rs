@@ -1,0 +1,150 @@
+//! `cargo xtask test`: every test there is, in three builds, one after the other; a failure in one does not hide those of the next.
+
+use std::{
+    io::{BufRead, BufReader, IsTerminal, Write},
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    setup::{Scope, setup},
+    workspace::{Workspace, shown},
+};
+
+/// One build and its tests.
+struct Suite {
+    what: &'static str,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const SUITES: [Suite; 3] = [
+    Suite { what: "the workspace, on the real engine", arguments: &["--workspace"], environment: &[] },
+    // No C++ compiler and no engine, so it is shown that this build does without.
+    Suite {
+        what: "the mock alone, without engine and C++",
+        arguments: &["--package", "doom-agent", "--package", "doom-game", "--no-default-features"],
+        environment: &[("CXX", "/bin/false"), ("VIZDOOM_DIR", "/nonexistent"), ("BOOST_LIB_DIR", "/nonexistent")],
+    },
+    Suite {
+        what: "the bindings, made afresh",
+        arguments: &["--package", "vizdoom-sys", "--features", "buildtime-bindgen"],
+        environment: &[],
+    },
+];
+
+/// What the test harness said, added up.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    /// Adds a line such as `test result: ok. 3 passed; 0 failed; 0 ignored; …`; other lines add nothing.
+    fn add_line(&mut self, line: &str) {
+        let Some((_, counts)) = line.split_once("test result: ").and_then(|(_, rest)| rest.split_once(". ")) else { return };
+        for part in counts.split(';') {
+            if let Some((number, name)) = part.trim().split_once(' ') {
+                let number: u64 = number.parse().unwrap_or(0);
+                match name {
+                    "passed" => self.passed += number,
+                    "failed" => self.failed += number,
+                    "ignored" => self.ignored += number,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed, ignored: self.ignored + other.ignored }
+    }
+}
+
+/// What became of a suite.
+struct Outcome {
+    what: &'static str,
+    counts: Counts,
+    good: bool,
+    seconds: f64,
+}
+
+/// Sets up what is missing and runs every suite; `filter` goes to the test harness.
+pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<ExitCode> {
+    let began = Instant::now();
+    setup(workspace, Scope::Test)?;
+    let outcomes = SUITES.iter().map(|suite| run(workspace, suite, filter)).collect::<Result<Vec<_>>>()?;
+    println!("\n{}", summary(&outcomes, began.elapsed().as_secs_f64()));
+    Ok(if outcomes.iter().all(|outcome| outcome.good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run(workspace: &Workspace, suite: &Suite, filter: &[String]) -> Result<Outcome> {
+    let began = Instant::now();
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--no-fail-fast"]).args(suite.arguments).envs(suite.environment.iter().copied());
+    cargo.arg("--").args(filter);
+    if std::io::stdout().is_terminal() {
+        // It writes to us, and we to the terminal.
+        cargo.arg("--color=always");
+    }
+    let variables: String = suite.environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    println!("\n== {}: {variables}{}", suite.what, shown(&cargo));
+    let (counts, good) = tee(&mut cargo)?;
+    Ok(Outcome { what: suite.what, counts, good, seconds: began.elapsed().as_secs_f64() })
+}
+
+/// Passes standard output on line by line, and counts.
+fn tee(cargo: &mut Command) -> Result<(Counts, bool)> {
+    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let mut counts = Counts::default();
+    let mut lines = BufReader::new(child.stdout.take().context("cargo has no standard output")?);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        std::io::stdout().write_all(&line)?;
+        counts.add_line(&anstream::adapter::strip_str(&String::from_utf8_lossy(&line)).to_string());
+        line.clear();
+    }
+    Ok((counts, child.wait()?.success()))
+}
+
+fn summary(outcomes: &[Outcome], seconds: f64) -> String {
+    let mut text = String::from("Summary\n");
+    for Outcome { what, counts, good, seconds } in outcomes {
+        let verdict = if *good { "ok" } else { "FAILED" };
+        let Counts { passed, failed, ignored } = counts;
+        text += &format!("  {what:<40} {verdict:<6} {passed:>5} passed {failed:>4} failed {ignored:>4} ignored {seconds:>8.1} s\n");
+    }
+    let Counts { passed, failed, ignored } = outcomes.iter().map(|o| o.counts).fold(Counts::default(), Counts::plus);
+    let verdict = if outcomes.iter().all(|o| o.good) { "ok" } else { "FAILED" };
+    text + &format!("test result: {verdict}. {passed} passed; {failed} failed; {ignored} ignored; finished in {seconds:.1}s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_harness_results_are_added_up() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests\n",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
+            "test a_test_result ... ok\n",
+            "test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.50s\n",
+        ] {
+            counts.add_line(line);
+        }
+        assert_eq!(counts, Counts { passed: 5, failed: 4, ignored: 1 });
+    }
+
+    #[test]
+    fn a_suite_that_does_not_build_fails_the_whole() {
+        let good = |good| Outcome { what: "x", counts: Counts { passed: 1, failed: 0, ignored: 0 }, good, seconds: 1.0 };
+        assert!(summary(&[good(true), good(true)], 2.0).ends_with("test result: ok. 2 passed; 0 failed; 0 ignored; finished in 2.0s"));
+        assert!(summary(&[good(true), good(false)], 2.0).contains("test result: FAILED."));
+    }
+}
