@@ -7,8 +7,9 @@ use futures::StreamExt;
 
 use crate::{
     cli::Options,
-    config::{NatsChoice, connect_settings, required_id},
+    config::{connect_settings, required_id},
     exit::{self, Failure},
+    nats_choice::NatsChoice,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);

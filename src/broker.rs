@@ -5,8 +5,9 @@ use std::time::Duration;
 use doom_bus::Link;
 
 use crate::{
-    config::{Config, NatsChoice},
+    config::Config,
     exit::{self, Failure},
+    nats_choice::{NatsChoice, hide_secrets},
 };
 
 /// How long `--require-nats` waits for a connection.
@@ -16,15 +17,13 @@ const NATS_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Broker {
     /// `None` with `--nats off`.
     pub(crate) link: Option<Link>,
-    /// A connection of their own for pictures, which would hold up other events; `None` without `--frames`.
-    pub(crate) frames: Option<Link>,
     server: Option<embedded::Server>,
 }
 
 impl Broker {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let server = match &config.nats {
-            NatsChoice::Off => return Ok(Self { link: None, frames: None, server: None }),
+            NatsChoice::Off => return Ok(Self { link: None, server: None }),
             NatsChoice::Url(_) => None,
             NatsChoice::Embedded => Some(embedded::start().await?),
         };
@@ -44,16 +43,7 @@ impl Broker {
         } else if link.status().connects == 0 {
             tracing::info!(url = shown, "connecting to NATS; the agent plays on meanwhile and keeps its records");
         }
-        let frames = match config.frames {
-            None => None,
-            Some(plan) => {
-                let settings = doom_bus::ConnectSettings { name: format!("{} frames", settings.name), ..settings };
-                let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
-                plan.check_fits(&link).await?;
-                Some(link)
-            }
-        };
-        Ok(Self { link: Some(link), frames, server })
+        Ok(Self { link: Some(link), server })
     }
 
     pub(crate) async fn close(self) {
@@ -62,16 +52,6 @@ impl Broker {
             let _ = tokio::task::spawn_blocking(move || server.stop()).await;
         }
     }
-}
-
-/// A URL without what stands before its `@`.
-pub(crate) fn hide_secrets(urls: &str) -> String {
-    let hide = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        _ => url.to_owned(),
-    };
-    urls.split(',').map(hide).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(feature = "embedded-nats")]
@@ -121,15 +101,5 @@ mod embedded {
 
     pub(super) async fn start() -> Result<Server, Failure> {
         Err(Failure::new(exit::USAGE, "this doom-agent was built without --nats embedded; give a URL or off"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_shown_without_its_secrets() {
-        assert_eq!(hide_secrets("nats://me:pw@h:1,nats://h:2,tok@h"), "nats://…@h:1,nats://h:2,…@h");
     }
 }

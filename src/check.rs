@@ -6,10 +6,11 @@ use doom_bus::{StreamFinding, find_stream, health_trap};
 use doom_protocol::Subjects;
 
 use crate::{
-    broker::hide_secrets,
     cli::{BackendKind, Options},
-    config::{Config, NatsChoice},
+    config::Config,
     exit::{self, Failure},
+    nats_choice::{NatsChoice, hide_secrets},
+    settings::Given,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -18,10 +19,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// The first thing that would keep the agent from playing, with the exit code that playing would have had.
-pub async fn check(options: &Options) -> Result<i32, Failure> {
+pub async fn check(options: &Options, given: &[Given]) -> Result<i32, Failure> {
     let config = Config::resolve(options)?;
     let line = |what: &str, found: String| println!("{what:<10} {found}");
     let scenario = &config.scenario;
+    for setting in given {
+        line("setting", format!("{setting} ({})", setting.place));
+    }
     line("agent", config.id.to_string());
     let path = scenario.path.as_ref().map_or_else(|| "compiled in".to_owned(), |p| p.display().to_string());
     line(
@@ -60,9 +64,6 @@ pub async fn check(options: &Options) -> Result<i32, Failure> {
     }
     let info = link.client().server_info();
     line("nats", format!("{} (nats-server {}, messages up to {} bytes)", hide_secrets(url), info.version, info.max_payload));
-    if let Some(frames) = &config.frames {
-        frames.check_fits(&link).await?;
-    }
     let subjects = Subjects::new(&config.root, &config.id);
     for subject in [&subjects.score, &subjects.death, &subjects.lifecycle, &subjects.error] {
         let found = match find_stream(link.client(), subject).await {

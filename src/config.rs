@@ -1,6 +1,6 @@
 //! From the command line to a checked configuration: everything that can be known to be wrong is refused here, before anything starts.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use doom_bus::{Auth, ConnectSettings, Tls};
 use doom_game::{Needs, Scenario, SearchPaths};
@@ -12,62 +12,15 @@ use crate::{
     cli::{BackendKind, Options},
     engine_files,
     exit::{self, Failure},
-    frames::FramePlan,
     game_loop::{Pace, Plan, Seeds, score_needs},
+    nats_choice::NatsChoice,
     placement::CpuChoice,
+    secret::Secret,
 };
 
 /// For `--version`: the agent's version, commit and what it was built with.
 pub const VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("DOOM_AGENT_COMMIT"), ", ", env!("DOOM_AGENT_FEATURES"), ")");
-
-/// Where NATS is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NatsChoice {
-    /// At these URLs.
-    Url(String),
-    /// A server of our own, on loopback, for as long as the agent runs.
-    Embedded,
-    /// Nowhere.
-    Off,
-}
-
-impl FromStr for NatsChoice {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "off" => Ok(Self::Off),
-            "embedded" => Ok(Self::Embedded),
-            "" => Err("an empty URL; write nats://HOST:PORT, embedded or off".to_owned()),
-            urls => {
-                for url in urls.split(',') {
-                    check_url(url.trim())?;
-                }
-                Ok(Self::Url(urls.to_owned()))
-            }
-        }
-    }
-}
-
-/// The schemes and the port are checked here; a text without a scheme is taken as `nats://`.
-fn check_url(url: &str) -> Result<(), String> {
-    let bad = |why: &str| Err(format!("a NATS URL {why}; write nats://HOST:PORT (or tls://, ws://, wss://), embedded or off"));
-    let rest = match url.split_once("://") {
-        Some(("nats" | "tls" | "ws" | "wss", rest)) => rest,
-        Some(_) => return bad("has a scheme that NATS does not use"),
-        None => url,
-    };
-    let host = rest.rsplit('@').next().unwrap_or_default();
-    if host.is_empty() || host.starts_with(':') || host.contains(char::is_whitespace) {
-        return bad("has no host");
-    }
-    let port =
-        if let Some(end) = host.strip_prefix('[') { end.split_once("]:").map(|(_, p)| p) } else { host.split_once(':').map(|(_, p)| p) };
-    match port.map(|p| p.trim_end_matches('/').parse::<u16>()) {
-        Some(Err(_) | Ok(0)) => bad("has a port that is no number from 1 to 65535"),
-        _ => Ok(()),
-    }
-}
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -94,8 +47,6 @@ pub struct Config {
     pub connect: ConnectSettings,
     pub(crate) require_nats: bool,
     pub(crate) events: Option<PathBuf>,
-    /// `None` where no frames are published.
-    pub(crate) frames: Option<FramePlan>,
     pub(crate) codec: Codec,
     pub(crate) experiment: Option<Id>,
     pub(crate) run: Option<u64>,
@@ -137,9 +88,7 @@ impl Config {
             scenario.check_files(&search).map_err(|e| Failure::new(exit::DATA, e))?;
         }
         let policy = options.policy.load(&options.policy_param).map_err(|e| Failure::new(exit::DATA, e))?;
-        let mut needs = merge(score_needs(), policy.needs());
-        let frames = FramePlan::check(options.frames, options.frame_every, &scenario, &options.nats)?;
-        needs.frames |= frames.is_some();
+        let needs = merge(score_needs(), policy.needs());
         bind_check(&policy, &scenario, &needs)?;
         if options.run.is_some() != options.experiment.is_some() {
             return Err(Failure::new(exit::USAGE, "--experiment and --run belong together: give both or none"));
@@ -169,7 +118,6 @@ impl Config {
             nats: options.nats.clone(),
             require_nats: options.require_nats,
             events: options.events.clone(),
-            frames,
             codec: options.codec,
             experiment: options.experiment.clone(),
             run: options.run,
@@ -206,6 +154,10 @@ fn cpu(options: &Options) -> CpuChoice {
     if options.cpu == CpuChoice::Auto && !hurried { CpuChoice::Off } else { options.cpu }
 }
 
+fn alone(given: &str, needed: &str) -> Failure {
+    Failure::new(exit::USAGE, format!("--nats-{given} needs --nats-{needed}; give both or none"))
+}
+
 /// How to connect, from the flags.
 ///
 /// # Errors
@@ -215,19 +167,24 @@ pub fn connect_settings(options: &Options, id: &Id) -> Result<ConnectSettings, F
         std::fs::read_to_string(path)
             .map_err(|e| Failure::new(exit::UNAVAILABLE, format!("the {what} {} cannot be read: {e}", path.display())))
     };
+    let password = || options.nats_password.as_ref().map(Secret::expose);
     let auth = match options {
         Options { nats_creds: Some(path), .. } => {
             file(path, "NATS credentials file")?;
             Auth::Credentials(path.clone())
         }
         Options { nats_nkey: Some(path), .. } => Auth::NKey(file(path, "nkey seed file")?.trim().to_owned()),
-        Options { nats_token: Some(token), .. } => Auth::Token(token.clone()),
-        Options { nats_user: Some(user), nats_password: Some(password), .. } => Auth::UserPassword(user.clone(), password.clone()),
+        Options { nats_token: Some(token), .. } => Auth::Token(token.expose().to_owned()),
+        Options { nats_user: Some(user), .. } => {
+            Auth::UserPassword(user.clone(), password().ok_or_else(|| alone("user", "password"))?.to_owned())
+        }
+        Options { nats_password: Some(_), .. } => return Err(alone("password", "user")),
         _ => Auth::None,
     };
-    let given = [options.nats_creds.is_some(), options.nats_nkey.is_some(), options.nats_token.is_some(), options.nats_user.is_some()];
-    if given.into_iter().filter(|g| *g).count() > 1 {
-        return Err(Failure::new(exit::USAGE, "give one of --nats-creds, --nats-nkey, --nats-token and --nats-user, not several"));
+    match (&options.nats_cert, &options.nats_key) {
+        (Some(_), None) => return Err(alone("cert", "key")),
+        (None, Some(_)) => return Err(alone("key", "cert")),
+        _ => {}
     }
     for path in [&options.nats_ca, &options.nats_cert, &options.nats_key].into_iter().flatten() {
         file(path, "TLS file")?;

@@ -1,6 +1,6 @@
 //! Exit codes, and errors that know theirs.
 
-use std::fmt;
+use std::{fmt, process::ExitCode};
 
 /// Finished, or told to stop.
 pub const DONE: i32 = 0;
@@ -40,3 +40,15 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        status(failure.code)
+    }
+}
+
+/// An exit code for the system.
+#[must_use]
+pub fn status(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

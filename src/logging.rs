@@ -1,8 +1,18 @@
 //! Logs: one line an event, to standard error; JSON on request.
 
-use std::{io::IsTerminal, str::FromStr};
+use std::{fmt, io::IsTerminal, str::FromStr};
 
 use tracing_subscriber::EnvFilter;
+
+use crate::{
+    cli::Options,
+    exit::{self, Failure},
+};
+
+/// What is logged while playing.
+const USUAL: &str = "info,async_nats=warn";
+/// What is logged by commands that answer on standard output.
+const QUIET: &str = "warn,async_nats=error";
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +34,27 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Sets up logging for the process.
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Sets up logging for the process; where nothing is said about it, only a playing agent tells what goes well.
 ///
 /// # Errors
-/// A text, where the filter does not parse.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log {filter:?} is no filter: {e}"))?;
+/// Exit code 2, where the filter does not parse.
+pub fn init(options: &Options, playing: bool) -> Result<(), Failure> {
+    let filter = options.log.as_deref().unwrap_or(if playing { USUAL } else { QUIET });
+    let no_filter = |e| Failure::new(exit::USAGE, format!("--log {filter:?} is no filter: {e}; write a level such as debug, or {USUAL}"));
+    let filter = EnvFilter::builder().parse(filter).map_err(no_filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let done = match format {
+    let done = match options.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    done.map_err(|e| e.to_string())
+    done.map_err(|e| Failure::new(exit::INTERNAL, e))
 }

@@ -2,42 +2,39 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
 use doom_agent::{
     ask, check,
-    cli::{Cli, Command},
+    cli::{self, Command},
     config::Config,
     exit::{self, Failure},
-    file_flags, logging, run,
+    logging, run,
+    settings::{self, Invocation},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
     match start() {
-        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+        Ok(code) => exit::status(code),
         Err(failure) => {
             eprintln!("doom-agent: {failure}");
-            ExitCode::from(u8::try_from(failure.code).unwrap_or(u8::MAX))
+            failure.into()
         }
     }
 }
 
 fn start() -> Result<i32, Failure> {
-    let cli = Cli::parse_from(file_flags::arguments(std::env::args_os())?);
-    logging::init(cli.options.log_format, &cli.options.log).map_err(|e| Failure::new(exit::USAGE, e))?;
+    let Invocation { command, options, given } = settings::of_process()?;
+    logging::init(&options, command.is_none())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(exit::INTERNAL, format!("the I/O runtime cannot start: {e}")))?;
-    match cli.command {
-        Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "doom-agent", &mut std::io::stdout());
-            Ok(exit::DONE)
-        }
-        Some(Command::Health) => runtime.block_on(ask::health(&cli.options)),
-        Some(Command::Check) => runtime.block_on(check::check(&cli.options)),
+    match command {
+        Some(Command::Completions { shell }) => Ok(cli::completions(shell)),
+        Some(Command::Health) => runtime.block_on(ask::health(&options)),
+        Some(Command::Check) => runtime.block_on(check::check(&options, &given)),
         None => {
-            let config = Config::resolve(&cli.options)?;
+            let config = Config::resolve(&options)?;
             runtime.block_on(async {
                 let fail = |e| Failure::new(exit::INTERNAL, format!("signals cannot be received: {e}"));
                 let signals = (signal(SignalKind::interrupt()).map_err(fail)?, signal(SignalKind::terminate()).map_err(fail)?);

@@ -1,0 +1,74 @@
+//! How the values of flags parse, with errors that say what would be right.
+
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
+
+/// Deadlines and intervals beyond this are slips of the keyboard.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A whole number in a range.
+pub(crate) fn whole<T>(valid: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Clone,
+{
+    move |s| match s.trim().parse::<T>() {
+        Ok(n) if valid.contains(&n) => Ok(n),
+        _ => Err(format!("must be a whole number from {} to {}", valid.start(), valid.end())),
+    }
+}
+
+/// A duration that is longer than nothing and that a clock can hold.
+pub(crate) fn duration(s: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(s.trim()) {
+        Ok(d) if d.is_zero() => Err("must be longer than nothing; write it like 500ms, 10s or 2h".to_owned()),
+        Ok(d) if d > LONGEST => Err("must be at most a year; write it like 500ms, 10s or 2h".to_owned()),
+        Ok(d) => Ok(d),
+        Err(e) => Err(format!("is no duration ({e}); write it like 500ms, 10s or 2h")),
+    }
+}
+
+/// `KEY=VALUE`.
+pub(crate) fn pair(s: &str) -> Result<(String, String), String> {
+    match s.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("must have the form KEY=VALUE".to_owned()),
+    }
+}
+
+/// `NAME=NUMBER`.
+pub(crate) fn parameter(s: &str) -> Result<(String, f64), String> {
+    let (name, value) = pair(s).map_err(|_| "must have the form NAME=NUMBER".to_owned())?;
+    match value.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok((name, number)),
+        _ => Err(format!("`{value}` is not a finite number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_say_the_range() {
+        let parse = whole::<u32>(1..=1000);
+        assert_eq!(parse("4"), Ok(4));
+        for bad in ["", "0", "-1", "1001", "99999999999999999999", "1.5", "four"] {
+            assert_eq!(parse(bad), Err("must be a whole number from 1 to 1000".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_are_human_and_bounded() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "0s", "-1s", "10", "5000y", "99999999999999999999s", "soon"] {
+            assert!(duration(bad).unwrap_err().contains("write it like"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_finite_numbers_with_a_name() {
+        assert_eq!(parameter("x = 0.5"), Ok(("x".to_owned(), 0.5)));
+        for bad in ["x", "=1", "x=", "x=nan", "x=inf", "x=much"] {
+            assert!(parameter(bad).is_err(), "{bad}");
+        }
+    }
+}
