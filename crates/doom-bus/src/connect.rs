@@ -9,6 +9,9 @@ use tokio::sync::watch;
 /// Pings this far apart; two unanswered ones end the connection, so that a dead peer is noticed within ten seconds.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages that wait for the connection within the client. More than twice what the telemetry publisher has under way at most, so
+/// that publishing does not wait where a server takes nothing any more.
+const COMMANDS: usize = 32_768;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MOST: Duration = Duration::from_secs(4);
 
@@ -193,6 +196,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .ping_interval(PING_INTERVAL)
         .connection_timeout(CONNECT_TIMEOUT)
         .subscription_capacity(65_536)
+        .client_capacity(COMMANDS)
         .reconnect_delay_callback(backoff)
         .event_callback(move |event| {
             let sender = Arc::clone(&sender);

@@ -3,8 +3,6 @@
 use std::io::{self, BufWriter, Write};
 
 use doom_protocol::Codec;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::{Origin, Outgoing};
 
@@ -19,13 +17,6 @@ impl std::fmt::Debug for JsonLines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JsonLines").field("failed", &self.failed).finish_non_exhaustive()
     }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    subject: &'a str,
-    headers: std::collections::BTreeMap<&'static str, String>,
-    event: &'a RawValue,
 }
 
 impl JsonLines {
@@ -58,13 +49,19 @@ impl JsonLines {
         if self.failed || event.stamp.content_type.is_some() {
             return Ok(());
         }
-        let text = std::str::from_utf8(&event.payload).map_err(io::Error::other)?;
-        let line = Line {
-            subject: event.subject.as_str(),
-            headers: self.origin.pairs(&event.stamp, Codec::Json).collect(),
-            event: serde_json::from_str(text)?,
-        };
-        serde_json::to_writer(&mut self.out, &line)?;
-        self.out.write_all(b"\n")
+        self.out.write_all(b"{\"subject\":")?;
+        serde_json::to_writer(&mut self.out, event.subject.as_str())?;
+        let mut before = &b",\"headers\":{"[..];
+        for (name, value) in self.origin.pairs(&event.stamp, Codec::Json) {
+            self.out.write_all(before)?;
+            serde_json::to_writer(&mut self.out, name)?;
+            self.out.write_all(b":")?;
+            serde_json::to_writer(&mut self.out, &value)?;
+            before = b",";
+        }
+        // The payload is JSON of our own making.
+        self.out.write_all(b"},\"event\":")?;
+        self.out.write_all(&event.payload)?;
+        self.out.write_all(b"}\n")
     }
 }

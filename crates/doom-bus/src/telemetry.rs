@@ -1,8 +1,8 @@
 //! The telemetry publisher: takes batches from the lane, encodes, writes, and confirms each batch by a round trip.
 //!
-//! A batch whose round trip did not complete before the connection was lost is *unconfirmed*. While the connection is down nothing
-//! is taken from the lane, so that the lane's own rule (drop the newest, count it) applies; with an events file the lane is always
-//! taken, and what the broker could not be given counts as dropped.
+//! A batch whose round trip did not complete before the connection was lost is *unconfirmed*. While the connection is down, or the
+//! server answers nothing, nothing is taken from the lane, so that the lane's own rule (drop the newest, count it) applies. With an
+//! events file the lane is taken all the same before it is full, and what the broker could not be given counts as dropped.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +22,8 @@ use crate::{Encode, JsonLines, LaneReceiver, Ledger, Link, LinkState, Origin, Ou
 const BATCH: usize = 512;
 /// Batches under way without a round trip; bounds what can be in doubt and what the server must queue.
 const MOST_BATCHES: usize = 16;
+/// How often the lane is looked at while the server answers nothing and only the file can be given anything.
+const SPILL_LOOK: Duration = Duration::from_millis(20);
 /// A pause between batches that are far from full, so that wake-ups are shared.
 const GATHER: Duration = Duration::from_millis(1);
 
@@ -114,14 +116,16 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
                 return;
             }
             let up = status.borrow().state == LinkState::Connected;
-            let may_take = !self.lane.is_finished() && self.pending.len() < MOST_BATCHES && (up || self.sink.file.is_some());
+            let room = self.pending.len() < MOST_BATCHES;
+            let may_take = !self.lane.is_finished() && if up { room } else { self.sink.file.is_some() };
+            let may_spill = up && !room && self.sink.file.is_some();
             tokio::select! {
                 biased;
                 changed = status.changed() => if changed.is_err() { return },
                 Some(message) = confirmations.next() => self.confirm(&message.payload),
-                () = self.lane.ready(), if may_take => {
+                () = work(&mut self.lane, may_spill), if may_take || may_spill => {
                     let small = self.lane.len() < BATCH / 4;
-                    if up {
+                    if up && room {
                         self.send_batch(&link, &inbox, &mut confirmations).await;
                     } else {
                         self.take_batch();
@@ -231,6 +235,17 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         if let Some(file) = &self.sink.file {
             file.lock().unwrap_or_else(PoisonError::into_inner).flush();
         }
+    }
+}
+
+/// Waits for something to take; to spill, for as much as half of the lane, after everybody else had a turn.
+async fn work<S>(lane: &mut LaneReceiver<S>, spill: bool) {
+    if !spill {
+        return lane.ready().await;
+    }
+    tokio::task::yield_now().await;
+    while lane.len() <= lane.capacity() / 2 {
+        tokio::time::sleep(SPILL_LOOK).await;
     }
 }
 
