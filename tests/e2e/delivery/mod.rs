@@ -4,3 +4,4 @@ mod absence;
 mod identity;
 mod readiness;
 mod records;
+mod stall;
