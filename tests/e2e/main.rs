@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod delivery;
+mod determinism;
 #[expect(dead_code, reason = "not every theme is here yet that uses it")]
 mod support;
 mod wire;
