@@ -81,6 +81,8 @@ pub struct Step {
 pub struct Label {
     /// The engine's name of the object's class, such as `Cacodemon`.
     pub name: String,
+    /// The engine's category of it, such as `Monster`, `Health` or `Self` (the player).
+    pub category: String,
     /// The object's id, unique within the episode.
     pub id: u32,
     /// Left edge.

@@ -136,11 +136,14 @@ impl VizdoomBackend {
         }
         for label in self.game.labels() {
             if self.visible == self.pool.len() {
-                self.pool.push(Label { name: String::new(), id: 0, x: 0, y: 0, width: 0, height: 0, position: [0.0; 3] });
+                let (name, category) = (String::new(), String::new());
+                self.pool.push(Label { name, category, id: 0, x: 0, y: 0, width: 0, height: 0, position: [0.0; 3] });
             }
             let Some(slot) = self.pool.get_mut(self.visible) else { return };
             slot.name.clear();
             slot.name.push_str(label.name);
+            slot.category.clear();
+            slot.category.push_str(label.category);
             (slot.id, slot.x, slot.y, slot.width, slot.height) = (label.id, label.x, label.y, label.width, label.height);
             slot.position = label.position;
             self.visible += 1;

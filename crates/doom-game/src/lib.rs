@@ -17,7 +17,7 @@ pub use backend::{
 #[cfg(feature = "vizdoom")]
 pub use engine::{VizdoomBackend, VizdoomFactory, find_engine};
 pub use mock::{Fault, FaultError, Faults, MockBackend, MockFactory, Trigger};
-pub use names::{Button, UnknownName, Variable};
+pub use names::{Button, UnknownName, Variable, nearest};
 pub use scenario::{
     AutomapMode, Buffers, FileRef, FileRefBase, GameFiles, Mode, Place, Render, Rewards, SamplingRate, Scenario, ScenarioError,
     ScreenFormat, ScreenResolution, SearchPaths,

@@ -107,10 +107,16 @@ pub struct UnknownName {
 impl UnknownName {
     /// For a name of kind `what` that is none of `names`.
     pub(crate) fn new(what: &'static str, name: &str, names: &'static [&'static str]) -> Self {
-        let upper = name.to_ascii_uppercase();
-        let nearest = names.iter().map(|n| (distance(&upper, &n.to_ascii_uppercase()), *n)).min().filter(|(d, _)| *d <= 3).map(|(_, n)| n);
-        Self { what, name: name.into(), nearest, valid: names.join(", ") }
+        Self { what, name: name.into(), nearest: nearest(name, names.iter().copied()), valid: names.join(", ") }
     }
+}
+
+/// The candidate that `name` may have been meant to be: the nearest in spelling without regard to case, at most three edits away.
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let upper = name.to_ascii_uppercase();
+    let ranked = candidates.into_iter().map(|n| (distance(&upper, &n.to_ascii_uppercase()), n));
+    ranked.min().filter(|(d, _)| *d <= 3).map(|(_, n)| n)
 }
 
 /// Levenshtein distance; names are short.

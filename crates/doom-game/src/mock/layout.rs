@@ -54,6 +54,15 @@ impl Thing {
             Self::Shotgun => "Shotgun",
         }
     }
+
+    pub(super) fn category(self) -> &'static str {
+        match self {
+            Self::Medikit => "Health",
+            Self::Armor => "Armor",
+            Self::Clip => "Ammo",
+            Self::Shotgun => "Weapon",
+        }
+    }
 }
 
 /// A game's rules. Lengths are in map units, rewards are the map's own, beside those of the scenario file.

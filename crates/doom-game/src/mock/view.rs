@@ -36,9 +36,18 @@ impl View {
         let (width, height) = (scenario.screen_resolution.width(), scenario.screen_resolution.height());
         let format = scenario.screen_format;
         let size = if draws { (width * height) as usize } else { 0 };
-        let names = world.monsters.iter().map(|m| m.species.name).chain(world.items.iter().map(|i| i.thing.name()));
-        let label =
-            |(id, name): (usize, &str)| Label { name: name.to_owned(), id: id as u32, x: 0, y: 0, width: 0, height: 0, position: [0.0; 3] };
+        let monsters = world.monsters.iter().map(|m| (m.species.name, "Monster"));
+        let names = monsters.chain(world.items.iter().map(|i| (i.thing.name(), i.thing.category())));
+        let label = |(id, (name, category)): (usize, (&str, &str))| Label {
+            name: name.to_owned(),
+            category: category.to_owned(),
+            id: id as u32,
+            x: 0,
+            y: 0,
+            width: 0,
+            height: 0,
+            position: [0.0; 3],
+        };
         Self {
             width,
             height,

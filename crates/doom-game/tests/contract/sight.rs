@@ -74,7 +74,7 @@ pub(crate) fn labels_are_there_where_they_are_asked_for_and_only_there(host: &dy
         game.new_episode(&seeded(1)).unwrap();
         let seen = game.observe();
         let monster = seen.labels.iter().find(|label| label.name == "Cacodemon").unwrap_or_else(|| panic!("{:?}", seen.labels));
-        assert!(monster.width > 0 && monster.height > 0);
+        assert!(monster.category == "Monster" && monster.width > 0 && monster.height > 0, "{monster:?}");
         assert!(monster.x + monster.width <= 160 && monster.y + monster.height <= 120, "{monster:?}");
         let ids: HashSet<u32> = seen.labels.iter().map(|label| label.id).collect();
         assert_eq!(ids.len(), seen.labels.len(), "an id is an object's own");
