@@ -111,12 +111,13 @@ impl UnknownName {
     }
 }
 
-/// The candidate that `name` may have been meant to be: the nearest in spelling without regard to case, at most three edits away.
+/// The candidate that `name` may have been meant to be: the nearest in spelling without regard to case, at most three edits away
+/// and fewer than half of its characters.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let upper = name.to_ascii_uppercase();
     let ranked = candidates.into_iter().map(|n| (distance(&upper, &n.to_ascii_uppercase()), n));
-    ranked.min().filter(|(d, _)| *d <= 3).map(|(_, n)| n)
+    ranked.min().filter(|(d, _)| *d <= 3 && 2 * d < upper.chars().count()).map(|(_, n)| n)
 }
 
 /// Levenshtein distance; names are short.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use doom_game::{Button, Schema, Variable};
+
 /// Said before anything starts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +34,18 @@ pub enum PolicyError {
         /// What there is.
         valid: String,
     },
+    /// A parameter with a value outside its declared range.
+    #[error("the parameter `{name}` of the policy `{policy}` cannot be {value}; it takes {range}")]
+    Range {
+        /// The policy.
+        policy: String,
+        /// The parameter.
+        name: String,
+        /// The value as given.
+        value: f64,
+        /// What it may be.
+        range: String,
+    },
     /// A button that the scenario does not have.
     #[error("{place}: the scenario has no button {button}; it has {available}")]
     Button {
@@ -42,4 +56,18 @@ pub enum PolicyError {
         /// The scenario's buttons.
         available: String,
     },
+    /// The game was started without a variable of [`PolicyProgram::needs`](crate::PolicyProgram::needs).
+    #[error("the game does not give {variable}, which the policy reads")]
+    Variable {
+        /// The variable.
+        variable: Variable,
+    },
+}
+
+impl PolicyError {
+    /// The scenario has no such button.
+    pub(crate) fn no_button(place: String, button: Button, schema: &Schema) -> Self {
+        let available = schema.buttons.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
+        Self::Button { place, button: button.to_string(), available }
+    }
 }

@@ -8,6 +8,7 @@ mod error;
 mod press;
 mod program;
 mod random;
+mod rules;
 mod spec;
 
 pub use error::PolicyError;
@@ -22,6 +23,7 @@ pub trait Policy: Send {
     fn begin_episode(&mut self, seed: u32);
     /// Fills `action`: one number per button of the schema, 0 or 1 for binary buttons, any number for delta buttons.
     fn decide(&mut self, observation: &Observation<'_>, action: &mut [f64]);
-    /// The share (0 to 1) of the episode's decisions in which a rule matched; `None` for a policy without rules.
+    /// The share (0 to 1) of the episode's decisions that a rule made, and not the fallback; a held step counts for the rule that began
+    /// it. `None` for a policy without rules.
     fn rule_match_rate(&self) -> Option<f64>;
 }

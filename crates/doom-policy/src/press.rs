@@ -14,7 +14,15 @@ impl Press {
         if text.trim().eq_ignore_ascii_case("NOOP") {
             return Ok(Self(Vec::new()));
         }
-        text.split('+').map(|part| Self::part(part.trim(), place)).collect::<Result<_, _>>().map(Self)
+        let mut pressed: Vec<(Button, f64)> = Vec::new();
+        for part in text.split('+') {
+            let (button, value) = Self::part(part.trim(), place)?;
+            if pressed.iter().any(|(b, _)| *b == button) {
+                return Err(PolicyError::Text { place: place.to_owned(), what: format!("{button} is pressed already") });
+            }
+            pressed.push((button, value));
+        }
+        Ok(Self(pressed))
     }
 
     fn part(text: &str, place: &str) -> Result<(Button, f64), PolicyError> {
@@ -38,8 +46,7 @@ impl Press {
         let mut action = vec![0.0; schema.buttons.len()];
         for (button, value) in &self.0 {
             let Some(i) = schema.button(*button) else {
-                let available = schema.buttons.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
-                return Err(PolicyError::Button { place: place.to_owned(), button: button.to_string(), available });
+                return Err(PolicyError::no_button(place.to_owned(), *button, schema));
             };
             action[i] = *value;
         }

@@ -3,7 +3,12 @@
 use doom_game::{Needs, Schema};
 use sha2::{Digest, Sha256};
 
-use crate::{Policy, PolicyError, PolicySpec, cycle::CycleProgram, random::Random};
+use crate::{
+    Policy, PolicyError, PolicySpec,
+    cycle::CycleProgram,
+    random::Random,
+    rules::{self, RulesProgram},
+};
 
 /// Name, hash and needs of a policy, and the way to bind it.
 #[derive(Debug, Clone)]
@@ -17,26 +22,31 @@ pub struct PolicyProgram {
 enum Kind {
     Random,
     Cycle(CycleProgram),
+    Rules(RulesProgram),
 }
 
 impl PolicyProgram {
     pub(crate) fn load(spec: &PolicySpec, parameters: &[(String, f64)]) -> Result<Self, PolicyError> {
-        let name = spec.to_string();
-        if let Some((parameter, _)) = parameters.first() {
-            return Err(PolicyError::Parameter { policy: name, name: parameter.clone(), valid: "it has none".to_owned() });
-        }
+        let name = match spec {
+            PolicySpec::Rules(file) => rules::name(file),
+            PolicySpec::Random | PolicySpec::Cycle(_) => spec.to_string(),
+        };
         let kind = match spec {
+            PolicySpec::Rules(file) => Kind::Rules(RulesProgram::load(file, parameters)?),
             PolicySpec::Random => Kind::Random,
             PolicySpec::Cycle(steps) => Kind::Cycle(CycleProgram::parse(steps)?),
-            PolicySpec::Rules(file) => {
-                return Err(PolicyError::File { path: file.clone(), source: std::io::Error::from(std::io::ErrorKind::Unsupported) });
-            }
         };
-        let sha256 = Sha256::digest(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        if let (Kind::Random | Kind::Cycle(_), Some((parameter, _))) = (&kind, parameters.first()) {
+            return Err(PolicyError::Parameter { policy: name, name: parameter.clone(), valid: "it has none".to_owned() });
+        }
+        let sha256 = match &kind {
+            Kind::Rules(program) => program.sha256().to_owned(),
+            Kind::Random | Kind::Cycle(_) => Sha256::digest(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
+        };
         Ok(Self { name, sha256, kind })
     }
 
-    /// The wire's `policy`, such as `random` or `cycle:ATTACK,NOOP`.
+    /// The wire's `policy`, such as `random`, `cycle:ATTACK,NOOP` or `rules:basic.toml`; it names no directory.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -51,17 +61,22 @@ impl PolicyProgram {
     /// What it looks at.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        Needs::default()
+        match &self.kind {
+            Kind::Random | Kind::Cycle(_) => Needs::default(),
+            Kind::Rules(program) => program.needs(),
+        }
     }
 
     /// Binds it to a game.
     ///
     /// # Errors
-    /// [`PolicyError::Button`] for a button that the scenario does not have.
+    /// [`PolicyError::Button`] for a button that the scenario does not have; [`PolicyError::Variable`] where `schema` is of a game
+    /// that was started without [`PolicyProgram::needs`].
     pub fn bind(&self, schema: &Schema) -> Result<Box<dyn Policy>, PolicyError> {
         Ok(match &self.kind {
             Kind::Random => Box::new(Random::new(schema)),
             Kind::Cycle(program) => Box::new(program.bind(schema)?),
+            Kind::Rules(program) => Box::new(program.bind(schema)?),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use crate::{PolicyError, cycle::CycleProgram, program::PolicyProgram};
 
-/// `random`, or `cycle:…`.
+/// `random`, `cycle:…` or `rules:FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PolicySpec {
