@@ -17,13 +17,15 @@ const NATS_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Broker {
     /// `None` with `--nats off`.
     pub(crate) link: Option<Link>,
+    /// A connection of their own for pictures, which would hold up other events; `None` without `--frames`.
+    pub(crate) frames: Option<Link>,
     server: Option<embedded::Server>,
 }
 
 impl Broker {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let server = match &config.nats {
-            NatsChoice::Off => return Ok(Self { link: None, server: None }),
+            NatsChoice::Off => return Ok(Self { link: None, frames: None, server: None }),
             NatsChoice::Url(_) => None,
             NatsChoice::Embedded => Some(embedded::start().await?),
         };
@@ -43,7 +45,16 @@ impl Broker {
         } else if link.status().connects == 0 {
             tracing::info!(url = shown, "connecting to NATS; the agent plays on meanwhile and keeps its records");
         }
-        Ok(Self { link: Some(link), server })
+        let frames = match config.frames {
+            None => None,
+            Some(plan) => {
+                let settings = doom_bus::ConnectSettings { name: format!("{} frames", settings.name), ..settings };
+                let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
+                plan.check_fits(&link).await?;
+                Some(link)
+            }
+        };
+        Ok(Self { link: Some(link), frames, server })
     }
 
     pub(crate) async fn close(self) {

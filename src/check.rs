@@ -64,6 +64,9 @@ pub async fn check(options: &Options, given: &[Given]) -> Result<i32, Failure> {
     }
     let info = link.client().server_info();
     line("nats", format!("{} (nats-server {}, messages up to {} bytes)", hide_secrets(url), info.version, info.max_payload));
+    if let Some(frames) = &config.frames {
+        frames.check_fits(&link).await?;
+    }
     let subjects = Subjects::new(&config.root, &config.id);
     for subject in [&subjects.score, &subjects.death, &subjects.lifecycle, &subjects.error] {
         let found = match find_stream(link.client(), subject).await {

@@ -9,6 +9,7 @@ use doom_policy::PolicySpec;
 use doom_protocol::{Codec, Id, SubjectRoot};
 
 use crate::{
+    frames::FrameEncoding,
     game_loop::Pace,
     logging::LogFormat,
     nats_choice::NatsChoice,
@@ -180,6 +181,12 @@ pub struct Options {
     /// How events are encoded for NATS: json or msgpack
     #[arg(long, global = true, help_heading = PUBLISHED, default_value_t = Codec::Json, hide_short_help = true)]
     pub codec: Codec,
+    /// Publish pictures of the screen, for whoever watches live
+    #[arg(long, global = true, help_heading = PUBLISHED, default_value = "off", hide_short_help = true)]
+    pub frames: FrameEncoding,
+    /// With --frames: those of every N-th step alone; 4 is about nine a second in real time
+    #[arg(long, global = true, help_heading = PUBLISHED, value_name = "N", default_value_t = 4, value_parser = whole::<u64>(1..=u64::MAX), allow_negative_numbers = true, hide_short_help = true)]
+    pub frame_every: u64,
     /// The experiment that the episodes belong to; goes with --run
     #[arg(long, global = true, help_heading = PUBLISHED, value_name = "ID", hide_short_help = true)]
     pub experiment: Option<Id>,

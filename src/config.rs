@@ -12,6 +12,7 @@ use crate::{
     cli::{BackendKind, Options},
     engine_files,
     exit::{self, Failure},
+    frames::FramePlan,
     game_loop::{Pace, Plan, Seeds, score_needs},
     nats_choice::NatsChoice,
     placement::CpuChoice,
@@ -47,6 +48,8 @@ pub struct Config {
     pub connect: ConnectSettings,
     pub(crate) require_nats: bool,
     pub(crate) events: Option<PathBuf>,
+    /// `None` where no frames are published.
+    pub(crate) frames: Option<FramePlan>,
     pub(crate) codec: Codec,
     pub(crate) experiment: Option<Id>,
     pub(crate) run: Option<u64>,
@@ -88,7 +91,9 @@ impl Config {
             scenario.check_files(&search).map_err(|e| Failure::new(exit::DATA, e))?;
         }
         let policy = options.policy.load(&options.policy_param).map_err(|e| Failure::new(exit::DATA, e))?;
-        let needs = merge(score_needs(), policy.needs());
+        let mut needs = merge(score_needs(), policy.needs());
+        let frames = FramePlan::check(options.frames, options.frame_every, &scenario, &options.nats)?;
+        needs.frames |= frames.is_some();
         bind_check(&policy, &scenario, &needs)?;
         if options.run.is_some() != options.experiment.is_some() {
             return Err(Failure::new(exit::USAGE, "--experiment and --run belong together: give both or none"));
@@ -118,6 +123,7 @@ impl Config {
             nats: options.nats.clone(),
             require_nats: options.require_nats,
             events: options.events.clone(),
+            frames,
             codec: options.codec,
             experiment: options.experiment.clone(),
             run: options.run,

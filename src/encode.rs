@@ -37,19 +37,19 @@ pub(crate) struct RunFacts {
 }
 
 impl RunFacts {
-    fn episode(&self, number: u64) -> EpisodeId {
+    pub(crate) fn episode(&self, number: u64) -> EpisodeId {
         self.instance.episode(number)
     }
 
-    fn stamp(&self, episode: u64, at: Timestamp, seq: u64) -> Stamp {
+    pub(crate) fn stamp(&self, episode: u64, at: Timestamp, seq: u64) -> Stamp {
         Stamp { seq: (seq != 0).then_some(seq), ..Stamp::new(self.instance.trace(episode), at) }
     }
 
-    fn generation(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn generation(&self) -> Option<Cow<'_, str>> {
         self.generation.as_ref().map(|g| Cow::Borrowed(g.as_str()))
     }
 
-    fn experiment(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn experiment(&self) -> Option<Cow<'_, str>> {
         self.experiment.as_ref().map(|e| Cow::Borrowed(e.as_str()))
     }
 
@@ -113,6 +113,8 @@ macro_rules! of_episode {
         }
     };
 }
+
+pub(crate) use of_episode;
 
 /// Encodes one run's slots.
 #[derive(Debug)]

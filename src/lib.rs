@@ -14,6 +14,7 @@ pub mod config;
 mod encode;
 mod engine_files;
 pub mod exit;
+pub mod frames;
 pub mod game_loop;
 mod lifecycle;
 pub mod logging;

@@ -40,6 +40,8 @@ fn all(snapshot: &Snapshot) -> Vec<Metric> {
         metric("events_produced", Counter, "Seqs given", health.ledger.produced as f64),
         metric("telemetry_dropped", Counter, "Telemetry that did not fit into its lane", health.ledger.dropped as f64),
         metric("telemetry_unconfirmed", Counter, "Telemetry written but never confirmed", health.ledger.unconfirmed as f64),
+        metric("frames_published", Counter, "Pictures that the server took", snapshot.frames.published() as f64),
+        metric("frames_dropped", Counter, "Pictures for which there was no room or no connection", snapshot.frames.dropped() as f64),
         metric("records_stored", Counter, "Scores and deaths that a stream acknowledged", health.ledger.stored as f64),
         metric("records_spooled", Gauge, "Records waiting for a stream", health.records.spooled as f64),
         metric("records_lost", Counter, "Records given up for want of room", health.records.lost as f64),

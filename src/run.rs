@@ -7,8 +7,8 @@ use std::{
 };
 
 use doom_bus::{
-    Command, Identity, JsonLines, LaneReceiver, Ledger, Link, Origin, Overflow, Readiness, RecordSettings, Records, Session, SessionEvent,
-    Sink, SystemRecords, lane, publish_telemetry, serve_control, serve_health,
+    Command, FrameCounts, Identity, JsonLines, LaneReceiver, Ledger, Link, Origin, Overflow, Readiness, RecordSettings, Records, Session,
+    SessionEvent, Sink, SystemRecords, lane, publish_telemetry, serve_control, serve_health,
 };
 use doom_game::{BackendFactory, MockFactory, Needs};
 use doom_protocol::{Instance, Subjects};
@@ -26,6 +26,7 @@ use crate::{
     config::Config,
     encode::{Encoder, RunFacts, lifecycle},
     exit::{self, Failure},
+    frames::Frames,
     game_loop::{GameLoop, LoopEnd, Outbox, RecordSlot, StepSlot},
     lifecycle::{Lifecycle, State},
     metrics,
@@ -68,7 +69,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<O
             .map_err(|e| Failure::new(exit::DATA, format!("the recordings' folder {} cannot be made: {e}", record.display())))?;
     }
     let broker = Broker::open(&config).await?;
-    let mut agent = Agent::assemble(config, clock, broker.link.clone(), &state_dir).await?;
+    let mut agent = Agent::assemble(config, clock, &broker, &state_dir).await?;
     let ended = agent.play(shutdown).await;
     let outcome = agent.end(ended).await;
     broker.close().await;
@@ -97,6 +98,7 @@ struct Agent {
     game_end: oneshot::Receiver<LoopEnd>,
     deadline: watch::Sender<Option<Instant>>,
     telemetry: JoinHandle<()>,
+    frames: Option<Frames>,
     records: JoinHandle<usize>,
     system: SystemRecords,
     services: JoinSet<()>,
@@ -105,7 +107,8 @@ struct Agent {
 }
 
 impl Agent {
-    async fn assemble(config: Config, clock: Clock, link: Option<Link>, state_dir: &StateDir) -> Result<Self, Failure> {
+    async fn assemble(config: Config, clock: Clock, broker: &Broker, state_dir: &StateDir) -> Result<Self, Failure> {
+        let link = broker.link.clone();
         let instance = Instance::new();
         let facts = Arc::new(facts(&config, instance));
         let subjects = facts.subjects.clone();
@@ -134,6 +137,7 @@ impl Agent {
             Records::new(records, Encoder::new(Arc::clone(&facts)), sink, Arc::clone(&ledger), RecordSettings::default());
         let records = tokio::spawn(records.run(deadline_seen));
 
+        let frame_counts = Arc::new(FrameCounts::default());
         let placement = Arc::new(Placement::choose(config.cpu).await?);
         let period = config.plan.pace.period(config.plan.frame_skip).unwrap_or_default();
         let step_within = config.step_timeout.max(period * 3);
@@ -143,6 +147,7 @@ impl Agent {
             Arc::clone(&lifecycle),
             Arc::clone(&progress),
             Arc::clone(&ledger),
+            Arc::clone(&frame_counts),
             link.clone(),
             step_within,
             config.start_timeout,
@@ -176,7 +181,7 @@ impl Agent {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let watch = Session { link: link.clone(), subjects, identity, asked_by_an_older, agent: config.id.to_string(), version };
             services.spawn(watch.run(ready_in, session_in));
-            services.spawn(metrics::publish(Arc::clone(&snapshot), link.clone(), config.codec, origin, config.metrics_interval));
+            services.spawn(metrics::publish(Arc::clone(&snapshot), link.clone(), config.codec, origin.clone(), config.metrics_interval));
         }
         if let Some(address) = config.http {
             services.spawn(probes::serve(address, Arc::clone(&snapshot), ready).await?);
@@ -185,11 +190,19 @@ impl Agent {
         services.spawn(terminal::show(Arc::clone(&snapshot)));
         services.spawn(Arc::clone(&placement).watch(Arc::clone(&progress)));
 
+        let (frames, tap) = match (config.frames, &broker.frames) {
+            (Some(plan), Some(link)) => {
+                let (facts, link) = (Arc::clone(&facts), link.clone());
+                let (frames, tap) = Frames::start(plan, facts, link, config.codec, origin.clone(), frame_counts, Arc::clone(&placement))?;
+                (Some(frames), Some(tap))
+            }
+            _ => (None, None),
+        };
         let game_loop = GameLoop {
             plan: config.plan.clone(),
             factory: factory(&config, state_dir)?,
             program: config.policy.clone(),
-            outbox: Outbox::new(telemetry_in, records_in, Arc::clone(&ledger)),
+            outbox: Outbox::new(telemetry_in, records_in, tap, Arc::clone(&ledger)),
             lifecycle: Arc::clone(&lifecycle),
             progress: Arc::clone(&progress),
             placement,
@@ -217,6 +230,7 @@ impl Agent {
             game_end,
             deadline,
             telemetry,
+            frames,
             records,
             system,
             services,
@@ -308,6 +322,9 @@ impl Agent {
             let _ = tokio::task::spawn_blocking(move || game.join()).await;
         }
         let _ = self.telemetry.await;
+        if let Some(frames) = self.frames {
+            frames.end(ended.deadline).await;
+        }
         let _ = tokio::time::timeout_at(ended.deadline, self.system.settled()).await;
         let ranges = self.ledger.ranges();
         let mut last = lifecycle(&self.facts, self.clock.now(), "stopped");

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doom_bus::{Ledger, Link, LinkState};
+use doom_bus::{FrameCounts, Ledger, Link, LinkState};
 use doom_protocol::{EngineHealth, HealthReply, NatsHealth};
 
 use crate::{
@@ -25,6 +25,7 @@ pub(crate) struct Snapshot {
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) frames: Arc<FrameCounts>,
     pub(crate) link: Option<Link>,
     /// A step may take this long: the larger of the step timeout and three periods.
     pub(crate) step_within: Duration,
@@ -48,6 +49,7 @@ impl Snapshot {
         lifecycle: Arc<Lifecycle>,
         progress: Arc<Progress>,
         ledger: Arc<Ledger>,
+        frames: Arc<FrameCounts>,
         link: Option<Link>,
         step_within: Duration,
         start_within: Duration,
@@ -55,7 +57,7 @@ impl Snapshot {
         let now = Instant::now();
         let rate = Mutex::new(Rate { at: now, steps: 0, per_second: 0.0 });
         let since = Mutex::new((State::Starting, now));
-        Self { facts, clock, lifecycle, progress, ledger, link, step_within, start_within, rate, since }
+        Self { facts, clock, lifecycle, progress, ledger, frames, link, step_within, start_within, rate, since }
     }
 
     /// Steps a second over the last window that was completed.

@@ -155,8 +155,10 @@ impl Episode<'_> {
     fn offer_observation(&mut self, running: &Running, at: Timestamp, reward: f64, end: Option<End>) {
         let event = StepEvent::Observe { reward, total_reward: running.total_reward, end };
         let slot = StepSlot { episode: self.number, at, step: running.steps, tic: running.tic, event };
-        let variables = self.backend.observe().variables;
+        let observation = self.backend.observe();
+        let variables = observation.variables;
         self.outbox.step(slot, &variables[..self.schema.scenario_variables.min(variables.len())]);
+        self.outbox.picture(&slot, &observation);
     }
 
     /// Death (only if dead), then score.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use doom_bus::{LaneSender, Ledger};
+use doom_game::Observation;
 
 use super::slots::{RecordSlot, StepSlot};
+use crate::frames::FrameTap;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     telemetry: LaneSender<StepSlot>,
     records: LaneSender<RecordSlot>,
+    frames: Option<FrameTap>,
     ledger: Arc<Ledger>,
     seq: u64,
     produced: u64,
@@ -18,8 +21,13 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(telemetry: LaneSender<StepSlot>, records: LaneSender<RecordSlot>, ledger: Arc<Ledger>) -> Self {
-        Self { telemetry, records, ledger, seq: 0, produced: 0, dropped: 0 }
+    pub(crate) fn new(
+        telemetry: LaneSender<StepSlot>,
+        records: LaneSender<RecordSlot>,
+        frames: Option<FrameTap>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        Self { telemetry, records, frames, ledger, seq: 0, produced: 0, dropped: 0 }
     }
 
     fn next(&mut self) -> u64 {
@@ -34,6 +42,16 @@ impl Outbox {
         self.produced += 1;
         if !self.telemetry.offer(seq, slot, numbers) {
             self.dropped += 1;
+        }
+    }
+
+    /// Keeps the picture of an observation, where it is one of those to be published; `slot` is the observation's.
+    pub(crate) fn picture(&mut self, slot: &StepSlot, observation: &Observation<'_>) {
+        if let Some(tap) = &mut self.frames
+            && tap.wants(slot.step)
+            && let Some(frame) = &observation.frame
+        {
+            tap.keep(slot.episode, slot.step, slot.tic, slot.at, frame.data);
         }
     }
 

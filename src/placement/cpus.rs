@@ -136,28 +136,30 @@ mod bound {
             Self(set)
         }
 
-        /// Binds a thread to one of them, or to all. A thread that has ended meanwhile needs nothing.
+        /// Binds a thread to one of them, or to all.
         pub(in super::super) fn confine(&self, thread: i32, cpu: Option<usize>) {
             let mut set = self.0;
             if let Some(cpu) = cpu {
                 set.clear();
                 set.set(cpu);
             }
-            if let Some(pid) = Pid::from_raw(thread)
-                && let Err(error) = sched_setaffinity(Some(pid), &set)
-                && error != rustix::io::Errno::SRCH
-            {
-                tracing::debug!(%error, thread, "a thread cannot be bound to a CPU");
-            }
+            bind(thread, &set);
         }
 
-        /// Keeps the calling thread off a CPU, unless that is all there is.
-        pub(in super::super) fn avoid(&self, cpu: Option<usize>) {
+        /// Keeps a thread off a CPU, unless that is all there is.
+        pub(in super::super) fn avoid(&self, thread: i32, cpu: Option<usize>) {
             let rest = self.without(cpu);
-            let set = if rest.count() == 0 { self } else { &rest };
-            if let Err(error) = sched_setaffinity(None, &set.0) {
-                tracing::debug!(%error, "the publisher cannot be kept off the game's CPU");
-            }
+            bind(thread, if rest.count() == 0 { &self.0 } else { &rest.0 });
+        }
+    }
+
+    /// A thread that has ended meanwhile needs nothing.
+    fn bind(thread: i32, set: &CpuSet) {
+        if let Some(pid) = Pid::from_raw(thread)
+            && let Err(error) = sched_setaffinity(Some(pid), set)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::debug!(%error, thread, "a thread cannot be bound to its CPUs");
         }
     }
 }
@@ -189,7 +191,7 @@ mod bound {
             Self
         }
         pub(in super::super) fn confine(&self, _: i32, _: Option<usize>) {}
-        pub(in super::super) fn avoid(&self, _: Option<usize>) {}
+        pub(in super::super) fn avoid(&self, _: i32, _: Option<usize>) {}
     }
 }
 

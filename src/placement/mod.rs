@@ -73,6 +73,8 @@ pub(crate) struct Placement {
     home: Mutex<Option<usize>>,
     /// The game thread's id; 0 before it has entered.
     thread: AtomicI32,
+    /// Further threads that keep off.
+    others: Mutex<Vec<i32>>,
 }
 
 impl Placement {
@@ -95,7 +97,7 @@ impl Placement {
                 cpus.idlest(&Idleness::now().since(&before)).map(|(cpu, _)| cpu)
             }
         };
-        let placement = Self { choice, cpus, home: Mutex::new(None), thread: AtomicI32::new(0) };
+        let placement = Self { choice, cpus, home: Mutex::new(None), thread: AtomicI32::new(0), others: Mutex::default() };
         placement.settle(home, None);
         Ok(placement)
     }
@@ -112,6 +114,12 @@ impl Placement {
         }
     }
 
+    /// For a thread that works hard beside the game: it is kept off the game's CPU, wherever that is.
+    pub(crate) fn keep_off(&self) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(cpus::thread_id());
+        self.cpus.avoid(cpus::thread_id(), self.home());
+    }
+
     /// Puts game thread and engine on `home`, and the calling thread, which publishes, elsewhere.
     fn settle(&self, home: Option<usize>, engine: Option<u32>) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
@@ -122,7 +130,8 @@ impl Placement {
         if let Some(engine) = engine {
             cpus::threads_of(engine).for_each(|thread| self.cpus.confine(thread, home));
         }
-        self.cpus.avoid(home);
+        self.cpus.avoid(cpus::thread_id(), home);
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|thread| self.cpus.avoid(*thread, home));
         match home {
             Some(cpu) => tracing::debug!(cpu, "the game thread and its engine share a CPU"),
             None if self.choice == CpuChoice::Auto => tracing::debug!("the scheduler places the game thread and its engine"),

@@ -6,6 +6,7 @@
 
 mod delivery;
 mod determinism;
+mod frames;
 #[expect(dead_code, reason = "not every theme is here yet that uses it")]
 mod support;
 mod wire;

@@ -198,9 +198,12 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .subscription_capacity(65_536)
         .client_capacity(COMMANDS)
         .reconnect_delay_callback(backoff)
-        .event_callback(move |event| {
-            let sender = Arc::clone(&sender);
-            async move { note(&sender, &event) }
+        .event_callback({
+            let name: Arc<str> = settings.name.as_str().into();
+            move |event| {
+                let (sender, name) = (Arc::clone(&sender), Arc::clone(&name));
+                async move { note(&sender, &name, &event) }
+            }
         });
     if let Some(prefix) = &settings.inbox_prefix {
         options = options.custom_inbox_prefix(prefix);
@@ -232,21 +235,21 @@ fn backoff(attempt: usize) -> Duration {
 }
 
 /// Translates the client's events into the state, and says what an operator must know.
-fn note(sender: &watch::Sender<Status>, event: &Event) {
+fn note(sender: &watch::Sender<Status>, connection: &str, event: &Event) {
     match event {
         Event::Connected => {
             sender.send_modify(|s| {
                 s.state = LinkState::Connected;
                 s.connects += 1;
             });
-            tracing::info!(connects = sender.borrow().connects, "connected to NATS");
+            tracing::info!(connection, connects = sender.borrow().connects, "connected to NATS");
         }
         Event::Disconnected => {
             sender.send_modify(|s| {
                 s.state = LinkState::Reconnecting;
                 s.losses += 1;
             });
-            tracing::warn!("lost the connection to NATS; reconnecting");
+            tracing::warn!(connection, "lost the connection to NATS; reconnecting");
         }
         Event::Closed => sender.send_modify(|s| s.state = LinkState::Closed),
         Event::SlowConsumer(id) => tracing::warn!(subscription = id, "requests arrive faster than they are answered; some were dropped"),

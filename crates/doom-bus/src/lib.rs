@@ -6,6 +6,7 @@
 mod attempt;
 mod connect;
 mod control;
+mod frames;
 mod health;
 mod identity;
 mod jsonl;
@@ -20,6 +21,7 @@ mod throttle;
 
 pub use connect::{Auth, ConnectError, ConnectSettings, Link, LinkState, Status, Tls, connect};
 pub use control::{Command, serve_control};
+pub use frames::{FrameCounts, publish_frames};
 pub use health::serve_health;
 pub use identity::{Identity, older_namesake};
 pub use jsonl::JsonLines;

@@ -16,3 +16,30 @@ pub const SEQ: &str = "seq";
 pub const CONTENT_TYPE: &str = "Content-Type";
 /// On records: JetStream's duplicate detection.
 pub const MSG_ID: &str = "Nats-Msg-Id";
+
+// On pictures that travel as bytes alone: what the envelope and the payload would say.
+
+/// The envelope's type.
+pub const TYPE: &str = "type";
+/// The envelope's version.
+pub const VERSION: &str = "version";
+/// As in the payload.
+pub const EPISODE_ID: &str = "episode-id";
+/// As in the payload, where an experiment was given.
+pub const EXPERIMENT_ID: &str = "experiment-id";
+/// As in the payload, where a run was given.
+pub const RUN_ID: &str = "run-id";
+/// As in the payload, where a generation was given.
+pub const GENERATION_ID: &str = "generation-id";
+/// The observation that the picture belongs to.
+pub const STEP: &str = "step";
+/// As in the payload.
+pub const TIC: &str = "tic";
+/// ViZDoom's name of the screen format.
+pub const FORMAT: &str = "format";
+/// In pixels.
+pub const WIDTH: &str = "width";
+/// In pixels.
+pub const HEIGHT: &str = "height";
+/// `png`, `jpeg` or `raw`.
+pub const ENCODING: &str = "encoding";

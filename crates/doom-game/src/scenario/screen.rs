@@ -69,6 +69,18 @@ impl ScreenFormat {
         }
     }
 
+    /// The channels of red, green and blue; none where a byte is no mixture of them.
+    #[must_use]
+    pub fn rgb(self) -> Option<[usize; 3]> {
+        match self {
+            Self::Crcgcb | Self::Rgb24 | Self::Rgba32 => Some([0, 1, 2]),
+            Self::Cbcgcr | Self::Bgr24 | Self::Bgra32 => Some([2, 1, 0]),
+            Self::Argb32 => Some([1, 2, 3]),
+            Self::Abgr32 => Some([3, 2, 1]),
+            Self::Gray8 | Self::Doom256Colors8 => None,
+        }
+    }
+
     /// Whether each channel is a plane of its own.
     #[must_use]
     pub fn is_planar(self) -> bool {

@@ -1,11 +1,13 @@
 //! The payloads of events. Absent fields mean "not applicable".
 
 mod episode;
+mod frame;
 mod step;
 mod system;
 mod values;
 
 pub use episode::{Death, DecisionTimes, ExperimentRun, GenerationScore, Position, RunMetadata, Score, TelemetryCounts};
+pub use frame::Frame;
 pub use step::{Action, Observe, Pressed};
 pub use system::{ErrorEvent, Lifecycle, Metric, SeqRange};
 pub use values::Values;
