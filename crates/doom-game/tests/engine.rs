@@ -3,7 +3,7 @@
 //! On the real engine, which `cargo xtask setup` fetches. Where it is missing these tests fail.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
 
 use doom_game::{
     BackendFactory, Button, EpisodeStart, GameError, Needs, Scenario, ScreenFormat, ScreenResolution, Variable, VizdoomFactory, find_engine,
@@ -44,6 +44,28 @@ fn names_and_numbers_are_the_engines() {
     for resolution in ScreenResolution::all() {
         assert_eq!(number(vizdoom::Table::Resolution, resolution.name()), resolution.index());
     }
+}
+
+#[test]
+fn an_interrupt_frees_a_new_episode_that_hangs() {
+    let mut game = factory("basic.cfg", &[], Needs::default()).start().unwrap();
+    let interrupt = game.interrupter();
+    let pid = interrupt.pid().unwrap();
+    assert!(std::process::Command::new("kill").args(["-STOP", &pid.to_string()]).status().unwrap().success());
+    let (returned, wait) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let hung = wait.recv_timeout(Duration::from_millis(300)) == Err(mpsc::RecvTimeoutError::Timeout);
+        interrupt.interrupt();
+        if hung && wait.recv_timeout(START) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("the interrupt did not end the call");
+            std::process::abort();
+        }
+        hung
+    });
+    let result = game.new_episode(&seeded(1));
+    let _ = returned.send(());
+    assert!(watchdog.join().unwrap(), "it did not hang: {result:?}");
+    assert!(matches!(result, Err(GameError::Died(_))), "{result:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     process::Command,
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -229,6 +230,38 @@ fn a_fault_of_an_episode_comes_in_its_first_step_also_after_a_replacement() {
             game = factory.start().unwrap();
         } else {
             result.unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_hang_lasts_until_the_interrupt_and_comes_once() {
+    for faults in ["hang@episode=2", "hang@tic=15"] {
+        let mut factory = factory("my_way_home", &[], faults);
+        let mut game = factory.start().unwrap();
+        open(&mut *game, 1);
+        if faults.contains("episode") {
+            step(&mut *game).unwrap();
+            open(&mut *game, 2);
+        } else {
+            // From tic 10 to tic 14; the next one goes through tic 15.
+            step(&mut *game).unwrap();
+        }
+        let interrupt = game.interrupter();
+        let (returned, wait) = mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            let hung = wait.recv_timeout(Duration::from_millis(100)) == Err(mpsc::RecvTimeoutError::Timeout);
+            interrupt.interrupt();
+            hung
+        });
+        let result = step(&mut *game);
+        let _ = returned.send(());
+        assert!(watchdog.join().unwrap(), "{faults} does not hang: {result:?}");
+        assert_died(result, faults);
+        let mut game = factory.start().unwrap();
+        for seed in 2..4 {
+            open(&mut *game, seed);
+            (0..5).for_each(|_| assert!(step(&mut *game).is_ok()));
         }
     }
 }

@@ -14,6 +14,16 @@ const MONSTER_HEIGHT: i64 = 56;
 const MONSTER_WIDTH: i64 = 40;
 const THING_SIZE: i64 = 16;
 const WALL_HEIGHT: i64 = 128;
+const CEILING: u8 = 30;
+const FLOOR: u8 = 60;
+
+/// A column of the picture: the wall from `top` to `bottom`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Column {
+    top: u16,
+    bottom: u16,
+    bright: u8,
+}
 
 /// The last picture and its labels; made once, drawn over.
 #[derive(Debug)]
@@ -24,6 +34,7 @@ pub(super) struct View {
     draws: bool,
     wants_labels: bool,
     gray: Vec<u8>,
+    columns: Vec<Column>,
     pixels: Vec<u8>,
     /// One for each object; those in sight come first.
     labels: Vec<Label>,
@@ -55,6 +66,7 @@ impl View {
             draws,
             wants_labels,
             gray: vec![0; size],
+            columns: vec![Column::default(); if draws { width as usize } else { 0 }],
             pixels: vec![0; size * format.channels() as usize],
             labels: names.enumerate().map(label).collect(),
             in_sight: 0,
@@ -157,15 +169,13 @@ impl View {
             let tall = (WALL_HEIGHT * UNIT * w / 2 / distance).clamp(1, h);
             let bright = (200 - (distance / UNIT / 8).min(160)) as u8;
             let (top, bottom) = ((h - tall) / 2, (h + tall) / 2);
-            for y in 0..h {
-                let shade = if y < top {
-                    30
-                } else if y < bottom {
-                    bright
-                } else {
-                    60
-                };
-                self.gray[(y * w + x) as usize] = shade;
+            self.columns[x as usize] = Column { top: top as u16, bottom: bottom as u16, bright };
+        }
+        // By rows, as the picture lies in memory.
+        for (y, row) in (0u16..).zip(self.gray.chunks_exact_mut(w as usize)) {
+            for (pixel, column) in row.iter_mut().zip(&self.columns) {
+                let wall = if y < column.bottom { column.bright } else { FLOOR };
+                *pixel = if y < column.top { CEILING } else { wall };
             }
         }
     }
