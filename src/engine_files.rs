@@ -8,17 +8,18 @@ use crate::exit::{self, Failure};
 
 /// Places that are looked at, in order.
 fn candidates() -> Vec<PathBuf> {
-    let mut list: Vec<PathBuf> = std::env::var_os("VIZDOOM_DIR").filter(|v| !v.is_empty()).map(PathBuf::from).into_iter().collect();
-    if !list.is_empty() {
+    let roots: Vec<PathBuf> = match std::env::var_os("VIZDOOM_DIR").filter(|v| !v.is_empty()) {
         // Who names a place means that place.
-        return list;
-    }
-    if let Some(beside) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
-        list.push(beside.join("vizdoom"));
-        list.push(beside.join("../share/doom-agent/vizdoom"));
-    }
-    list.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor/vizdoom/engine"));
-    list
+        Some(named) => vec![named.into()],
+        None => {
+            let program = std::env::current_exe().ok();
+            let beside = program.as_deref().and_then(Path::parent);
+            let installed = beside.map(|dir| [dir.join("vizdoom"), dir.join("../share/doom-agent/vizdoom")]);
+            installed.into_iter().flatten().chain([Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor/vizdoom")]).collect()
+        }
+    };
+    // Laid out as `cargo xtask setup` does (and as the build wants VIZDOOM_DIR), or the engine's directory itself.
+    roots.into_iter().flat_map(|root| [root.join("engine"), root]).collect()
 }
 
 /// The first place that has an engine, or the first place of all.
