@@ -252,6 +252,18 @@ fn bounds() {
     }
     let error = self::error(&when(&format!("{groups}true")), &[]);
     assert!(error.ends_with(": more than 64 different groups of labels"), "{error}");
+    let classes: Vec<String> = (0..65).map(|i| format!("'c{i}'")).collect();
+    let error = self::error(&when(&format!("seen({})", classes.join(","))), &[]);
+    assert_eq!(error, "rules.toml:2:390: more than 64 labels in a group");
+    // Each group is ten times the one before, and still the same two labels.
+    let mut groups = "[groups]\na = \"'Imp', keys\"\n".to_owned();
+    for (name, of) in "bcdefghijklmnop".chars().zip("abcdefghijklmno".chars()) {
+        writeln!(groups, "{name} = '{}{of}'", format!("{of},").repeat(9)).unwrap();
+    }
+    let last = "[[rule]]\nwhen = 'seen(p)'\npress = 'ATTACK'\n";
+    assert!(load(format!("{groups}{last}").as_bytes(), &[]).is_ok());
+    let groups = (0..65).fold("[groups]\n".to_owned(), |text, i| format!("{text}g{i} = 'keys'\n"));
+    assert_eq!(self::error(&format!("{groups}{last}"), &[]), "rules.toml:66:1: more than 64 named groups");
     let parameters: String = (0..257).fold("[parameters]\n".to_owned(), |text, i| format!("{text}p{i} = 1\n"));
     assert_eq!(self::error(&parameters, &[]), "rules.toml:258:1: more than 256 parameters");
     assert_eq!(self::error(&press("ATTACK").repeat(257), &[]), "rules.toml:769:1: more than 256 rules");

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{configs, load_file, play, scenario};
+use common::{configs, load, load_file, play, scenario};
 use doom_game::Schema;
 use doom_policy::{PolicyProgram, PolicySpec};
 
@@ -43,6 +43,17 @@ fn rules_beat_chance_on_the_mock() {
             // The map pays 106 for the kill: every episode ends with it, and soon.
             assert!(by_rules.iter().all(|reward| *reward > 0.0) && mean(&by_chance) < 0.0, "{by_rules:?} against {by_chance:?}");
         }
+    }
+}
+
+#[test]
+fn the_files_in_the_documentation_play() {
+    let page = std::fs::read_to_string(configs().join("../docs/POLICIES.md")).unwrap();
+    let files: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let program = load(file.as_bytes(), &[("aim", 0.1)]).unwrap_or_else(|e| panic!("{e}"));
+        assert!(play(&scenario("basic"), &program, 1..4).iter().all(|reward| reward.is_finite()));
     }
 }
 

@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::{
     code::Code,
-    parse::{self, Pressed, Reads, Scope},
+    parse::{self, MOST_GROUPS, Pressed, Reads, Scope},
     source::{Fault, Source},
     table::{Entry, Table, Value, shown},
     token::LONGEST_NAME,
@@ -144,6 +144,9 @@ pub(super) fn document(source: &Source<'_>, root: &DeTable<'_>, parameters: Vec<
             check_name("group", entry)?;
             if scope.parameters.contains_key(entry.key) {
                 return Err(Fault::new(entry.at, format!("`{}` is a parameter already", entry.key)));
+            }
+            if scope.named_groups.len() == MOST_GROUPS {
+                return Err(Fault::new(entry.at, format!("more than {MOST_GROUPS} named groups")));
             }
             let group = parse::labels(entry.value.text(entry.key, source)?, &mut scope)?;
             scope.named_groups.insert(entry.key.to_owned(), group);

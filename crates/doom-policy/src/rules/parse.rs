@@ -13,8 +13,10 @@ use super::{
 
 /// Brackets, signs and functions within each other.
 const DEEPEST: usize = 32;
-/// Distinct groups and picks of a file.
-const MOST_GROUPS: usize = 64;
+/// Distinct groups of a file, and names for groups.
+pub(super) const MOST_GROUPS: usize = 64;
+/// Categories and classes of a group.
+const MOST_LABELS: usize = 64;
 
 const WORDS: [&str; 6] = ["and", "or", "not", "true", "false", "tic"];
 const FUNCTIONS: [&str; 9] = ["count", "seen", "nearest", "largest", "central", "change", "abs", "min", "max"];
@@ -414,10 +416,10 @@ impl<'t, 's> Parser<'t, 's> {
         let mut group = Group::default();
         loop {
             match self.lexer.peek() {
-                Token::Class(class) => group.classes.push(class.to_owned()),
+                Token::Class(class) => group.add_class(class),
                 Token::Name(name) => {
                     if let Some((_, category)) = CATEGORIES.iter().find(|(n, _)| *n == name) {
-                        group.categories.push(category);
+                        group.add_category(category);
                     } else if let Some(named) = self.scope.named_groups.get(name) {
                         group.add(named);
                     } else {
@@ -432,6 +434,9 @@ impl<'t, 's> Parser<'t, 's> {
                     let shown = self.lexer.shown();
                     return self.lexer.fail(format!("expected a group such as monsters, or a class in quotes, found {shown}"));
                 }
+            }
+            if group.len() > MOST_LABELS {
+                return self.lexer.fail(format!("more than {MOST_LABELS} labels in a group"));
             }
             self.lexer.advance()?;
             if !self.lexer.take(",")? {

@@ -24,9 +24,26 @@ pub(super) struct Group {
 }
 
 impl Group {
+    pub(super) fn add_category(&mut self, category: &'static str) {
+        if !self.categories.contains(&category) {
+            self.categories.push(category);
+        }
+    }
+
+    pub(super) fn add_class(&mut self, class: &str) {
+        if !self.classes.iter().any(|c| c.eq_ignore_ascii_case(class)) {
+            self.classes.push(class.to_owned());
+        }
+    }
+
+    /// What is in both is there once, so that groups of groups of groups stay small.
     pub(super) fn add(&mut self, other: &Self) {
-        self.categories.extend(&other.categories);
-        self.classes.extend(other.classes.iter().cloned());
+        other.categories.iter().for_each(|category| self.add_category(category));
+        other.classes.iter().for_each(|class| self.add_class(class));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.categories.len() + self.classes.len()
     }
 
     fn has(&self, label: &Label) -> bool {
