@@ -193,12 +193,6 @@ impl<S> LaneReceiver<S> {
         self.slots.slots()
     }
 
-    /// How many can wait.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.slots.buffer().capacity()
-    }
-
     /// Nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! A batch whose round trip did not complete before the connection was lost is *unconfirmed*. While the connection is down, or the
 //! server answers nothing, nothing is taken from the lane, so that the lane's own rule (drop the newest, count it) applies. With an
-//! events file the lane is taken all the same before it is full, and what the broker could not be given counts as dropped.
+//! events file the lane is taken all the same; what the broker cannot be given yet is held, up to a bound, and then counts as dropped.
 
 use std::{
     collections::VecDeque,
@@ -22,8 +22,8 @@ use crate::{Encode, JsonLines, LaneReceiver, Ledger, Link, LinkState, Origin, Ou
 const BATCH: usize = 512;
 /// Batches under way without a round trip; bounds what can be in doubt and what the server must queue.
 const MOST_BATCHES: usize = 16;
-/// How often the lane is looked at while the server answers nothing and only the file can be given anything.
-const SPILL_LOOK: Duration = Duration::from_millis(20);
+/// Events that the file has and the broker cannot be given yet; about 20 MB.
+const MOST_HELD: usize = 16_384;
 /// A pause between batches that are far from full, so that wake-ups are shared.
 const GATHER: Duration = Duration::from_millis(1);
 
@@ -57,6 +57,7 @@ struct Publisher<S, E> {
     losses: u64,
     numbers: Vec<f64>,
     events: Vec<Outgoing>,
+    held: VecDeque<Outgoing>,
 }
 
 /// Runs until the lane's writer is gone and everything is confirmed, or until `deadline` has passed.
@@ -68,8 +69,18 @@ pub async fn publish_telemetry<S: Send, E: Encode<S>>(
     mut deadline: watch::Receiver<Option<Instant>>,
 ) {
     let losses = sink.link.as_ref().map_or(0, |l| l.status().losses);
-    let mut publisher =
-        Publisher { lane, encoder, sink, ledger, pending: VecDeque::new(), next_batch: 1, losses, numbers: Vec::new(), events: Vec::new() };
+    let mut publisher = Publisher {
+        lane,
+        encoder,
+        sink,
+        ledger,
+        pending: VecDeque::new(),
+        next_batch: 1,
+        losses,
+        numbers: Vec::new(),
+        events: Vec::new(),
+        held: VecDeque::new(),
+    };
     tokio::select! {
         () = publisher.pump() => {}
         () = passed(&mut deadline) => {}
@@ -112,24 +123,27 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         };
         loop {
             self.note_losses(*status.borrow_and_update());
-            if self.lane.is_finished() && self.pending.is_empty() {
+            if self.lane.is_finished() && self.pending.is_empty() && self.held.is_empty() {
                 return;
             }
-            let up = status.borrow().state == LinkState::Connected;
-            let room = self.pending.len() < MOST_BATCHES;
-            let may_take = !self.lane.is_finished() && if up { room } else { self.sink.file.is_some() };
-            let may_spill = up && !room && self.sink.file.is_some();
+            let room = status.borrow().state == LinkState::Connected && self.pending.len() < MOST_BATCHES;
+            let may_take = !self.lane.is_finished() && (room || self.sink.file.is_some());
             tokio::select! {
                 biased;
                 changed = status.changed() => if changed.is_err() { return },
                 Some(message) = confirmations.next() => self.confirm(&message.payload),
-                () = work(&mut self.lane, may_spill), if may_take || may_spill => {
+                () = std::future::ready(()), if room && !self.held.is_empty() => {
+                    self.events.extend(self.held.drain(..self.held.len().min(BATCH)));
+                    self.send(&link, &inbox, &mut confirmations).await;
+                }
+                () = self.lane.ready(), if may_take => {
                     let small = self.lane.len() < BATCH / 4;
-                    if up && room {
-                        self.send_batch(&link, &inbox, &mut confirmations).await;
+                    self.take_batch();
+                    if room {
+                        self.send(&link, &inbox, &mut confirmations).await;
                     } else {
-                        self.take_batch();
-                        self.drop_events();
+                        self.hold();
+                        tokio::task::yield_now().await;
                     }
                     if small && !self.lane.is_finished() {
                         tokio::time::sleep(GATHER).await;
@@ -173,8 +187,8 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         }
     }
 
-    async fn send_batch(&mut self, link: &Link, inbox: &str, confirmations: &mut Subscriber) {
-        self.take_batch();
+    /// Sends `events` as one batch.
+    async fn send(&mut self, link: &Link, inbox: &str, confirmations: &mut Subscriber) {
         if self.events.is_empty() {
             return;
         }
@@ -214,6 +228,13 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         }
     }
 
+    /// Keeps `events` for later, as far as there is room.
+    fn hold(&mut self) {
+        let fits = MOST_HELD.saturating_sub(self.held.len()).min(self.events.len());
+        self.held.extend(self.events.drain(..fits));
+        self.drop_events();
+    }
+
     fn drop_events(&mut self) {
         for range in ranges(&self.events) {
             self.ledger.drop_range(range);
@@ -225,8 +246,10 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         for range in std::mem::take(&mut self.pending).into_iter().flat_map(|b| b.seqs) {
             self.ledger.unconfirm(range);
         }
-        // What is left in the lane was never written: the deadline has passed.
+        // What is held, or left in the lane, was never written: the deadline has passed.
         self.events.clear();
+        self.events.extend(self.held.drain(..));
+        self.drop_events();
         while !self.lane.is_empty() {
             self.take_batch();
             self.drop_events();
@@ -235,17 +258,6 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         if let Some(file) = &self.sink.file {
             file.lock().unwrap_or_else(PoisonError::into_inner).flush();
         }
-    }
-}
-
-/// Waits for something to take; to spill, for as much as half of the lane, after everybody else had a turn.
-async fn work<S>(lane: &mut LaneReceiver<S>, spill: bool) {
-    if !spill {
-        return lane.ready().await;
-    }
-    tokio::task::yield_now().await;
-    while lane.len() <= lane.capacity() / 2 {
-        tokio::time::sleep(SPILL_LOOK).await;
     }
 }
 
