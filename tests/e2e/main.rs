@@ -7,6 +7,6 @@
 mod delivery;
 mod determinism;
 mod frames;
-#[expect(dead_code, reason = "not every theme is here yet that uses it")]
+mod process;
 mod support;
 mod wire;

@@ -19,7 +19,8 @@ pub(crate) fn signal_engine(tap: &Tap, id: &str, signal: Signal) {
 
 /// Agent A in the midst of a step that does not return; the watchdog would wait 30 seconds.
 pub(crate) fn hanging(backend: Backend, server: &NatsServer, tap: &Tap, more: &[&str]) -> Agent {
-    let spec = Spec::new(backend, "A", "health_gathering.cfg").nats(server).with(&["--pace", "350", "--step-timeout", "30s"]).with(more);
+    // A long episode: nobody dies in the maze, and it takes 2100 tics to time out.
+    let spec = Spec::new(backend, "A", "my_way_home.cfg").nats(server).with(&["--pace", "350", "--step-timeout", "30s"]).with(more);
     let agent = match backend {
         Backend::Mock => {
             let agent = spec.with(&["--mock-fault", "hang@tic=100"]).spawn_ready();

@@ -32,7 +32,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// An agent that plays on and on, ready and past its first steps.
 fn playing(backend: Backend, id: &str, server: &NatsServer, tap: &Tap, more: &[&str]) -> Agent {
-    let spec = Spec::new(backend, id, "health_gathering.cfg").nats(server).with(&["--pace", "350"]);
+    let spec = Spec::new(backend, id, "my_way_home.cfg").nats(server).with(&["--pace", "350"]);
     let agent = spec.with(more).spawn_ready();
     tap.wait(&format!("clau-doom.agent.{id}.observe"), 3);
     agent
@@ -179,7 +179,7 @@ fn a_deadline_bounds_the_answer(backend: Backend) {
 fn a_slow_pace_delays_no_command(backend: Backend) {
     let server = nats_with_streams();
     let tap = Tap::open(&server.url());
-    let spec = Spec::new(backend, "A", "health_gathering.cfg").nats(&server);
+    let spec = Spec::new(backend, "A", "my_way_home.cfg").nats(&server);
     let mut agent = spec.with(&["--pace", "0.1"]).spawn_ready();
     tap.wait("clau-doom.agent.A.observe", 2);
     let asked = Instant::now();

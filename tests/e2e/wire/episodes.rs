@@ -205,7 +205,7 @@ fn a_death_is_told_between_the_last_observation_and_the_score(backend: Backend) 
 fn told_to_stop_an_episode_ends_as_aborted_without_an_observation(backend: Backend) {
     let server = nats_with_streams();
     let tap = Tap::open(&server.url());
-    let spec = Spec::new(backend, "A", "health_gathering.cfg").nats(&server);
+    let spec = Spec::new(backend, "A", "my_way_home.cfg").nats(&server);
     let mut agent = spec.with(&["--pace", "700", "--frame-skip", "4"]).spawn();
     tap.wait("clau-doom.agent.A.observe", 5);
     assert_eq!(tap.request("clau-doom.agent.A.control.shutdown", "")["ok"], true);

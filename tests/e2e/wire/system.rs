@@ -41,7 +41,7 @@ fn check_envelope(event: &Event, backend: Backend, kind: &str, is_record: bool) 
 fn metrics_are_those_of_the_probe_each_on_a_subject_of_its_own(backend: Backend) {
     let server = nats_with_streams();
     let tap = Tap::open(&server.url());
-    let spec = Spec::new(backend, "A", "health_gathering.cfg").nats(&server).with(&["--pace", "350"]);
+    let spec = Spec::new(backend, "A", "my_way_home.cfg").nats(&server).with(&["--pace", "350"]);
     let agent = spec.with(&["--metrics-interval", "200ms", "--http", "127.0.0.1:0"]).spawn_ready();
     let (status, text) = http::get(&agent.http(), "/metrics");
     assert_eq!(status, 200);
@@ -113,7 +113,7 @@ fn an_engine_that_dies_is_told_recovered_and_its_episode_closed_as_a_fault(backe
 fn the_lifecycle_tells_ready_and_stopped_with_the_ledger(backend: Backend) {
     let server = nats_with_streams();
     let tap = Tap::open(&server.url());
-    let spec = Spec::new(backend, "A", "health_gathering.cfg").nats(&server);
+    let spec = Spec::new(backend, "A", "my_way_home.cfg").nats(&server);
     let mut agent = spec.with(&["--pace", "350"]).spawn_ready();
     let ready = tap.wait(LIFECYCLE, 1);
     check_envelope(&ready, backend, "system.lifecycle", true);
