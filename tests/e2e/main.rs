@@ -7,6 +7,7 @@
 mod delivery;
 mod determinism;
 mod frames;
+mod policies;
 mod process;
 mod support;
 mod wire;

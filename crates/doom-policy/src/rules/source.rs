@@ -49,7 +49,11 @@ impl Source<'_> {
         let quotes = if token.starts_with("\"\"\"") || token.starts_with("'''") { 3 } else { 1 };
         let inside = token.get(quotes..).unwrap_or_default();
         // A newline right after the opening quotes is not part of the string.
-        let skipped = if quotes == 3 && inside.starts_with('\n') { 1 } else { 0 };
+        let skipped = match inside {
+            _ if quotes == 1 => 0,
+            _ if inside.starts_with("\r\n") => 2,
+            _ => usize::from(inside.starts_with('\n')),
+        };
         // Where nothing was escaped, a place in the text is a place in the file.
         let exact = inside.get(skipped..).is_some_and(|rest| rest.starts_with(text));
         if exact { Text { text, start: span.start + quotes + skipped, exact } } else { Text { text, start: span.start, exact } }
