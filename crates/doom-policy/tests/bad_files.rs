@@ -201,6 +201,10 @@ fn conditions() {
         let text = if condition.contains('\n') { when("X").replace("'X'", &format!("'''{condition}'''")) } else { when(condition) };
         assert_eq!(error(&text, &[]), format!("rules.toml:{expected}"), "{condition}");
     }
+    let windows = error("[[rule]]\r\nwhen = '''\r\n true and 3'''\r\npress = 'ATTACK'\r\n", &[]);
+    assert!(windows.starts_with("rules.toml:3:11: this is a number"), "{windows}");
+    let escaped = error("[[rule]]\nwhen = \"\\u0041 < 3\"\npress = 'ATTACK'\n", &[]);
+    assert!(escaped.starts_with("rules.toml:2:8: unknown name `A`"), "{escaped}");
     let long = when(&format!("{} < 1", "x".repeat(65)));
     assert_eq!(error(&long, &[]), "rules.toml:2:9: a name is longer than 64 characters");
     let text = format!("[parameters]\na = 1\n{}", when("change(a) < 1"));
