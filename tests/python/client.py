@@ -29,15 +29,15 @@ class Client:
         while True:
             message = await asyncio.wait_for(self.events.get(), WITHIN)
             kind = message.subject.rsplit(".", 1)[1]
-            if leaf in (None, kind) and seq in (None, int(message.headers["seq"])):
+            if "seq" in (message.headers or {}) and leaf in (None, kind) and seq in (None, int(message.headers["seq"])):
                 return kind, message.headers, json.loads(message.data)
 
 
 async def main(url, agent, backend):
     connection = await nats.connect(url)
     client = Client(connection, agent)
-    for leaf in ("action", "observe", "score", "death"):
-        await connection.subscribe(f"clau-doom.agent.{agent}.{leaf}", cb=client.events.put)
+    # One subscription: only within one does a client keep the server's order. Our own health requests come along.
+    await connection.subscribe(f"clau-doom.agent.{agent}.*", cb=client.events.put)
     await connection.flush()
 
     # Follow.
