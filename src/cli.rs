@@ -15,7 +15,7 @@ use crate::{
     nats_choice::NatsChoice,
     placement::CpuChoice,
     secret::Secret,
-    values::{duration, pair, parameter, whole},
+    values::{address, duration, pair, parameter, whole},
 };
 
 const GAME: &str = "The agent and its game";
@@ -172,7 +172,7 @@ pub struct Options {
     #[arg(long, global = true, help_heading = EPISODES, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_parser = BoolishValueParser::new(), hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub start_paused: bool,
     /// End after this long, as if told to stop
-    #[arg(long, global = true, help_heading = EPISODES, value_name = "DURATION", value_parser = duration, allow_negative_numbers = true, hide_short_help = true)]
+    #[arg(long, global = true, help_heading = EPISODES, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, hide_short_help = true)]
     pub time_limit: Option<Duration>,
 
     /// Also write the events as JSON Lines to a file, or - for standard output
@@ -197,7 +197,7 @@ pub struct Options {
     #[arg(long, global = true, help_heading = PUBLISHED, value_name = "ID", hide_short_help = true)]
     pub generation: Option<Id>,
     /// How often metrics are published
-    #[arg(long, global = true, help_heading = PUBLISHED, value_name = "DURATION", default_value = "10s", value_parser = duration, allow_negative_numbers = true, hide_short_help = true)]
+    #[arg(long, global = true, help_heading = PUBLISHED, value_name = "DURATION", default_value = "10s", value_parser = duration, allow_hyphen_values = true, hide_short_help = true)]
     pub metrics_interval: Duration,
     /// What every subject begins with
     #[arg(long, global = true, help_heading = PUBLISHED, value_name = "SUBJECT", default_value_t = SubjectRoot::default(), hide_short_help = true)]
@@ -241,19 +241,19 @@ pub struct Options {
     #[arg(long, global = true, help_heading = PROCESS, value_name = "DIR", hide_short_help = true)]
     pub state_dir: Option<PathBuf>,
     /// Serve /livez, /readyz and /metrics at this address, such as 127.0.0.1:8080
-    #[arg(long, global = true, help_heading = PROCESS, value_name = "ADDR", hide_short_help = true)]
+    #[arg(long, global = true, help_heading = PROCESS, value_name = "ADDR", value_parser = address, hide_short_help = true)]
     pub http: Option<SocketAddr>,
     /// Keep game and engine on one CPU, which doubles the speed of small games: auto (at --pace max; moves when others want it), off, or a CPU's number
     #[arg(long, global = true, help_heading = PROCESS, value_name = "auto|off|N", default_value_t = CpuChoice::Auto, allow_negative_numbers = true, hide_short_help = true)]
     pub cpu: CpuChoice,
     /// An engine that does not answer a step within this time is replaced
-    #[arg(long, global = true, help_heading = PROCESS, value_name = "DURATION", default_value = "5s", value_parser = duration, allow_negative_numbers = true, hide_short_help = true)]
+    #[arg(long, global = true, help_heading = PROCESS, value_name = "DURATION", default_value = "5s", value_parser = duration, allow_hyphen_values = true, hide_short_help = true)]
     pub step_timeout: Duration,
     /// An engine that has not started within this time has failed
-    #[arg(long, global = true, help_heading = PROCESS, value_name = "DURATION", default_value = "30s", value_parser = duration, allow_negative_numbers = true, hide_short_help = true)]
+    #[arg(long, global = true, help_heading = PROCESS, value_name = "DURATION", default_value = "30s", value_parser = duration, allow_hyphen_values = true, hide_short_help = true)]
     pub start_timeout: Duration,
     /// How long the end may take: closing the episode, delivering what is owed
-    #[arg(long, global = true, help_heading = PROCESS, value_name = "DURATION", default_value = "8s", value_parser = duration, allow_negative_numbers = true, hide_short_help = true)]
+    #[arg(long, global = true, help_heading = PROCESS, value_name = "DURATION", default_value = "8s", value_parser = duration, allow_hyphen_values = true, hide_short_help = true)]
     pub shutdown_timeout: Duration,
     /// Engine failures in a row, without a finished episode between them, before the agent gives up
     #[arg(long, global = true, help_heading = PROCESS, value_name = "N", default_value_t = 5, value_parser = whole::<u32>(0..=1000), allow_negative_numbers = true, hide_short_help = true)]

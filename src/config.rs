@@ -15,6 +15,7 @@ use crate::{
     frames::FramePlan,
     game_loop::{Pace, Plan, Seeds, score_needs},
     nats_choice::NatsChoice,
+    outputs,
     placement::CpuChoice,
     secret::Secret,
 };
@@ -70,7 +71,7 @@ impl Config {
     /// Checks and loads everything.
     ///
     /// # Errors
-    /// Exit code 2 for the command line, 65 for scenario and policy, 69 for credentials that cannot be read.
+    /// Exit code 2 for the command line, 65 for scenario, policy and the files that settings name, 71 where there is no engine.
     pub fn resolve(options: &Options) -> Result<Self, Failure> {
         let id = required_id(options)?;
         if id.is_long() {
@@ -86,6 +87,12 @@ impl Config {
         }
         let search = engine_files::search_paths();
         let scenario = Scenario::load(scenario_name, &search, &options.set).map_err(|e| Failure::new(exit::DATA, e))?;
+        if scenario.buttons.is_empty() {
+            let text = format!(
+                "scenario {scenario_name} lists no available_buttons: an agent without buttons can do nothing; list some, or --set available_buttons='{{ ATTACK }}'"
+            );
+            return Err(Failure::new(exit::DATA, text));
+        }
         if options.backend == BackendKind::Vizdoom {
             engine_files::require_engine(&search)?;
             scenario.check_files(&search).map_err(|e| Failure::new(exit::DATA, e))?;
@@ -100,6 +107,13 @@ impl Config {
         }
         if options.mock_fault.is_some() && options.backend != BackendKind::Mock {
             return Err(Failure::new(exit::USAGE, "--mock-fault needs --backend mock"));
+        }
+        options.cpu.check()?;
+        if let Some(path) = options.events.as_deref().filter(|p| p.as_os_str() != "-") {
+            outputs::check_file("events file", path)?;
+        }
+        if let Some(path) = &options.record {
+            outputs::check_folder("recordings' folder", path)?;
         }
         let plan = Plan {
             episodes: options.episodes.unwrap_or(options.seeds.len() as u64),
@@ -167,19 +181,12 @@ fn alone(given: &str, needed: &str) -> Failure {
 /// How to connect, from the flags.
 ///
 /// # Errors
-/// Exit code 2 for contradictory flags, 69 for files that cannot be read.
+/// Exit code 2 for contradictory flags, 65 for files that cannot be read.
 pub fn connect_settings(options: &Options, id: &Id) -> Result<ConnectSettings, Failure> {
-    let file = |path: &PathBuf, what: &str| {
-        std::fs::read_to_string(path)
-            .map_err(|e| Failure::new(exit::UNAVAILABLE, format!("the {what} {} cannot be read: {e}", path.display())))
-    };
     let password = || options.nats_password.as_ref().map(Secret::expose);
     let auth = match options {
-        Options { nats_creds: Some(path), .. } => {
-            file(path, "NATS credentials file")?;
-            Auth::Credentials(path.clone())
-        }
-        Options { nats_nkey: Some(path), .. } => Auth::NKey(file(path, "nkey seed file")?.trim().to_owned()),
+        Options { nats_creds: Some(path), .. } => Auth::Credentials(path.clone()),
+        Options { nats_nkey: Some(path), .. } => Auth::NKey(path.clone()),
         Options { nats_token: Some(token), .. } => Auth::Token(token.expose().to_owned()),
         Options { nats_user: Some(user), .. } => {
             Auth::UserPassword(user.clone(), password().ok_or_else(|| alone("user", "password"))?.to_owned())
@@ -192,20 +199,19 @@ pub fn connect_settings(options: &Options, id: &Id) -> Result<ConnectSettings, F
         (None, Some(_)) => return Err(alone("key", "cert")),
         _ => {}
     }
-    for path in [&options.nats_ca, &options.nats_cert, &options.nats_key].into_iter().flatten() {
-        file(path, "TLS file")?;
-    }
     let url = match &options.nats {
         NatsChoice::Url(url) => url.clone(),
         NatsChoice::Embedded | NatsChoice::Off => String::new(),
     };
-    Ok(ConnectSettings {
+    let settings = ConnectSettings {
         url,
         name: format!("doom-agent {id}"),
         auth,
         tls: Tls { ca: options.nats_ca.clone(), certificate: options.nats_cert.clone().zip(options.nats_key.clone()) },
         inbox_prefix: Some(format!("_INBOX.doom-agent.{id}")),
-    })
+    };
+    settings.check().map_err(|e| Failure::new(exit::DATA, e))?;
+    Ok(settings)
 }
 
 fn seeds(options: &Options, scenario: &Scenario) -> Seeds {

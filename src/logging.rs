@@ -2,7 +2,8 @@
 
 use std::{fmt, io::IsTerminal, str::FromStr};
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     cli::Options,
@@ -51,10 +52,12 @@ pub fn init(options: &Options, playing: bool) -> Result<(), Failure> {
     let filter = options.log.as_deref().unwrap_or(if playing { USUAL } else { QUIET });
     let no_filter = |e| Failure::new(exit::USAGE, format!("--log {filter:?} is no filter: {e}; write a level such as debug, or {USUAL}"));
     let filter = EnvFilter::builder().parse(filter).map_err(no_filter)?;
+    // What the NATS client says below info has URLs and logins in it.
+    let secrets = filter_fn(|line| !line.target().starts_with("async_nats") || *line.level() <= Level::INFO);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let done = match options.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.finish().with(secrets).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),
     };
     done.map_err(|e| Failure::new(exit::INTERNAL, e))
 }

@@ -138,7 +138,7 @@ impl Agent {
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());
-        let placement = Arc::new(Placement::choose(config.cpu).await?);
+        let placement = Arc::new(Placement::choose(config.cpu).await);
         let period = config.plan.pace.period(config.plan.frame_skip).unwrap_or_default();
         let step_within = config.step_timeout.max(period * 3);
         let snapshot = Arc::new(Snapshot::new(

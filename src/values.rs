@@ -1,6 +1,6 @@
 //! How the values of flags parse, with errors that say what would be right.
 
-use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 /// Deadlines and intervals beyond this are slips of the keyboard.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -24,6 +24,11 @@ pub(crate) fn duration(s: &str) -> Result<Duration, String> {
         Ok(d) => Ok(d),
         Err(e) => Err(format!("is no duration ({e}); write it like 500ms, 10s or 2h")),
     }
+}
+
+/// An address to listen at.
+pub(crate) fn address(s: &str) -> Result<SocketAddr, String> {
+    s.trim().parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
 }
 
 /// `KEY=VALUE`.

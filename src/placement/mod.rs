@@ -64,6 +64,20 @@ impl fmt::Display for CpuChoice {
     }
 }
 
+impl CpuChoice {
+    /// Refuses a CPU that this process may not use.
+    pub(crate) fn check(self) -> Result<(), Failure> {
+        let cpus = Cpus::allowed();
+        match self {
+            Self::Cpu(n) if !cpus.has(n) => {
+                let text = format!("--cpu {n}: this process may use the CPUs {cpus} only; choose one of them, auto or off");
+                Err(Failure::new(exit::USAGE, text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Where the game is, shared by the game thread (which enters) and the watch (which moves it).
 #[derive(Debug)]
 pub(crate) struct Placement {
@@ -79,17 +93,11 @@ pub(crate) struct Placement {
 
 impl Placement {
     /// Chooses. To be called on the thread that publishes, which is kept off the chosen CPU from here on.
-    pub(crate) async fn choose(choice: CpuChoice) -> Result<Self, Failure> {
+    pub(crate) async fn choose(choice: CpuChoice) -> Self {
         let cpus = Cpus::allowed();
         let home = match choice {
             CpuChoice::Off => None,
-            CpuChoice::Cpu(n) if cpus.has(n) => Some(n),
-            CpuChoice::Cpu(n) => {
-                return Err(Failure::new(
-                    exit::USAGE,
-                    format!("--cpu {n}: this process may use the CPUs {cpus} only; choose one of them, auto or off"),
-                ));
-            }
+            CpuChoice::Cpu(n) => Some(n),
             CpuChoice::Auto if cpus.count() < 2 => None,
             CpuChoice::Auto => {
                 let before = Idleness::now();
@@ -99,7 +107,7 @@ impl Placement {
         };
         let placement = Self { choice, cpus, home: Mutex::new(None), thread: AtomicI32::new(0), others: Mutex::default() };
         placement.settle(home, None);
-        Ok(placement)
+        placement
     }
 
     fn home(&self) -> Option<usize> {
@@ -188,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_cpu_that_the_process_may_not_use_is_refused_with_those_it_may() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let refused = runtime.block_on(Placement::choose(CpuChoice::Cpu(1_000_000))).unwrap_err();
+        let refused = CpuChoice::Cpu(1_000_000).check().unwrap_err();
         assert!(refused.code == exit::USAGE && refused.message.contains("--cpu 1000000"), "{refused}");
+        assert!(CpuChoice::Auto.check().is_ok());
     }
 
     #[cfg(target_os = "linux")]
@@ -200,10 +208,10 @@ mod tests {
         let all = Cpus::allowed();
         if all.count() < 2 {
             // Nothing to keep apart: auto stays off, which the first assertion of the other branch would contradict.
-            assert_eq!(runtime.block_on(Placement::choose(CpuChoice::Auto)).unwrap().home(), None);
+            assert_eq!(runtime.block_on(Placement::choose(CpuChoice::Auto)).home(), None);
             return;
         }
-        let placement = runtime.block_on(Placement::choose(CpuChoice::Auto)).unwrap();
+        let placement = runtime.block_on(Placement::choose(CpuChoice::Auto));
         let home = placement.home().unwrap();
         assert!(!Cpus::allowed().has(home), "the publisher keeps off");
         let game = std::thread::spawn(move || {

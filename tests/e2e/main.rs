@@ -4,6 +4,7 @@
 //! A test that needs the engine (`engine::…`) fails where `cargo xtask setup` has not fetched it.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod cli;
 mod delivery;
 mod determinism;
 mod frames;

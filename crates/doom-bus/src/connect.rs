@@ -1,9 +1,17 @@
 //! The connection: made with retries for ever, watched, and known by a state that anyone may read.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use async_nats::{Client, ConnectOptions, Event};
 use rand::Rng;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 
 /// Pings this far apart; two unanswered ones end the connection, so that a dead peer is noticed within ten seconds.
@@ -25,10 +33,36 @@ pub enum Auth {
     UserPassword(String, String),
     /// A token.
     Token(String),
-    /// An nkey seed.
-    NKey(String),
+    /// A file with an nkey seed.
+    NKey(PathBuf),
     /// A file with a JWT and an nkey seed.
     Credentials(PathBuf),
+}
+
+impl Auth {
+    /// The text of a file with secrets, if it is what it should be; errors name the file and never its content.
+    fn read(&self) -> Result<String, ConnectError> {
+        let (path, what) = match self {
+            Self::Credentials(path) => (path, "credentials"),
+            Self::NKey(path) => (path, "nkey seed"),
+            _ => return Ok(String::new()),
+        };
+        let refuse = |problem: String| ConnectError::File { what, path: path.clone(), problem };
+        let text = std::fs::read_to_string(path).map_err(|e| refuse(format!("cannot be read: {e}")))?.trim().to_owned();
+        let sound = match self {
+            Self::NKey(_) => nkeys::KeyPair::from_seed(&text).is_ok(),
+            _ => ConnectOptions::with_credentials(&text).is_ok(),
+        };
+        if sound {
+            return Ok(text);
+        }
+        let should = if matches!(self, Self::NKey(_)) {
+            "an nkey seed, which begins with SU"
+        } else {
+            "a user JWT and an nkey seed, as nsc writes them"
+        };
+        Err(refuse(format!("cannot be used: it should hold {should}")))
+    }
 }
 
 impl std::fmt::Debug for Auth {
@@ -52,6 +86,26 @@ pub struct Tls {
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
+impl Tls {
+    fn check(&self) -> Result<(), ConnectError> {
+        let refuse = |path: &PathBuf, problem: String| ConnectError::File { what: "TLS", path: path.clone(), problem };
+        let certificates = self.ca.iter().chain(self.certificate.iter().map(|(certificate, _)| certificate));
+        for path in certificates {
+            let bytes = std::fs::read(path).map_err(|e| refuse(path, format!("cannot be read: {e}")))?;
+            let some = CertificateDer::pem_slice_iter(&bytes).next().is_some_and(|first| first.is_ok());
+            if !some {
+                return Err(refuse(path, "cannot be used: it should hold a certificate in PEM".to_owned()));
+            }
+        }
+        if let Some((_, key)) = &self.certificate {
+            let bytes = std::fs::read(key).map_err(|e| refuse(key, format!("cannot be read: {e}")))?;
+            PrivateKeyDer::from_pem_slice(&bytes)
+                .map_err(|_| refuse(key, "cannot be used: it should hold a private key in PEM".to_owned()))?;
+        }
+        Ok(())
+    }
+}
+
 /// Everything a connection needs.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectSettings {
@@ -67,19 +121,32 @@ pub struct ConnectSettings {
     pub inbox_prefix: Option<String>,
 }
 
+impl ConnectSettings {
+    /// Looks at what can be known to be wrong before the first try: the files.
+    ///
+    /// # Errors
+    /// [`ConnectError::File`], which names the file and what it should hold.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        self.auth.read()?;
+        self.tls.check()
+    }
+}
+
 /// Why no connection can even be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL does not parse.
     #[error("the NATS URL is not valid: {0}; write it like nats://127.0.0.1:4222")]
     Url(String),
-    /// A file with credentials cannot be read or parsed.
-    #[error("the NATS credentials file {path} cannot be used: {source}")]
-    Credentials {
+    /// A file with credentials, keys or certificates cannot be read or is none.
+    #[error("the NATS {what} file {} {problem}", path.display())]
+    File {
+        /// What it should be: `credentials`, `nkey seed` or `TLS`.
+        what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        /// What is wrong with it.
+        problem: String,
     },
     /// Any other refusal before the first try (certificates, for instance).
     #[error("cannot set up the NATS connection: {0}")]
@@ -183,7 +250,6 @@ impl Link {
 /// [`ConnectError`] for what can be known to be wrong before the first try.
 pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0 });
-    let sender = Arc::new(sender);
     let servers: Vec<async_nats::ServerAddr> = settings
         .url
         .split(',')
@@ -199,23 +265,23 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .client_capacity(COMMANDS)
         .reconnect_delay_callback(backoff)
         .event_callback({
-            let name: Arc<str> = settings.name.as_str().into();
+            let watcher = Arc::new(Watcher { sender, connection: settings.name.clone(), refused: AtomicBool::new(false) });
             move |event| {
-                let (sender, name) = (Arc::clone(&sender), Arc::clone(&name));
-                async move { note(&sender, &name, &event) }
+                let watcher = Arc::clone(&watcher);
+                async move { watcher.note(&event) }
             }
         });
     if let Some(prefix) = &settings.inbox_prefix {
         options = options.custom_inbox_prefix(prefix);
     }
+    let secret = settings.auth.read()?;
+    settings.tls.check()?;
     options = match &settings.auth {
         Auth::None => options,
         Auth::UserPassword(user, password) => options.user_and_password(user.clone(), password.clone()),
         Auth::Token(token) => options.token(token.clone()),
-        Auth::NKey(seed) => options.nkey(seed.clone()),
-        Auth::Credentials(path) => {
-            options.credentials_file(path).await.map_err(|source| ConnectError::Credentials { path: path.clone(), source })?
-        }
+        Auth::NKey(_) => options.nkey(secret),
+        Auth::Credentials(_) => options.credentials(&secret).map_err(|e| ConnectError::Setup(e.to_string()))?,
     };
     if let Some(ca) = &settings.tls.ca {
         options = options.add_root_certificates(ca.clone());
@@ -235,28 +301,56 @@ fn backoff(attempt: usize) -> Duration {
 }
 
 /// Translates the client's events into the state, and says what an operator must know.
-fn note(sender: &watch::Sender<Status>, connection: &str, event: &Event) {
-    match event {
-        Event::Connected => {
-            sender.send_modify(|s| {
-                s.state = LinkState::Connected;
-                s.connects += 1;
-            });
-            tracing::info!(connection, connects = sender.borrow().connects, "connected to NATS");
+struct Watcher {
+    sender: watch::Sender<Status>,
+    connection: String,
+    /// The server has refused the login since the last connection; said once.
+    refused: AtomicBool,
+}
+
+impl Watcher {
+    fn note(&self, event: &Event) {
+        let connection = self.connection.as_str();
+        match event {
+            Event::Connected => {
+                self.sender.send_modify(|s| {
+                    s.state = LinkState::Connected;
+                    s.connects += 1;
+                });
+                self.refused.store(false, Relaxed);
+                tracing::info!(connection, connects = self.sender.borrow().connects, "connected to NATS");
+            }
+            Event::Disconnected => {
+                self.sender.send_modify(|s| {
+                    s.state = LinkState::Reconnecting;
+                    s.losses += 1;
+                });
+                tracing::warn!(connection, "lost the connection to NATS; reconnecting");
+            }
+            Event::Closed => self.sender.send_modify(|s| s.state = LinkState::Closed),
+            Event::SlowConsumer(id) => {
+                tracing::warn!(subscription = id, "requests arrive faster than they are answered; some were dropped")
+            }
+            Event::ServerError(error) => tracing::warn!(%error, "the NATS server refused something"),
+            Event::ClientError(error) => self.note_failure(&error.to_string()),
+            Event::LameDuckMode => tracing::info!("the NATS server is about to stop; moving on"),
+            Event::Draining => {}
         }
-        Event::Disconnected => {
-            sender.send_modify(|s| {
-                s.state = LinkState::Reconnecting;
-                s.losses += 1;
-            });
-            tracing::warn!(connection, "lost the connection to NATS; reconnecting");
+    }
+
+    /// A try to connect has failed; most often nobody is there, which the state says already.
+    fn note_failure(&self, error: &str) {
+        let login = error.to_ascii_lowercase().contains("authorization");
+        if login && !self.refused.swap(true, Relaxed) {
+            let connection = self.connection.as_str();
+            tracing::warn!(
+                connection,
+                error,
+                "the NATS server refuses the login; check user, password, token, nkey or credentials; trying on"
+            );
+        } else {
+            tracing::debug!(error, "NATS client error");
         }
-        Event::Closed => sender.send_modify(|s| s.state = LinkState::Closed),
-        Event::SlowConsumer(id) => tracing::warn!(subscription = id, "requests arrive faster than they are answered; some were dropped"),
-        Event::ServerError(error) => tracing::warn!(%error, "the NATS server refused something"),
-        Event::ClientError(error) => tracing::debug!(%error, "NATS client error"),
-        Event::LameDuckMode => tracing::info!("the NATS server is about to stop; moving on"),
-        Event::Draining => {}
     }
 }
 

@@ -1,0 +1,3 @@
+//! The command line: what is refused and how, and the commands that answer instead of playing.
+
+mod bad_input;
