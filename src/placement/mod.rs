@@ -2,7 +2,7 @@
 //!
 //! Game thread and engine wake each other at every step and never compute at the same time: on one CPU the wake-up costs less than
 //! anywhere else. So the two share a CPU, and the publisher stays off it. `auto` takes an idle one, watches how long the two wait
-//! for it, and moves or lets go where others contend; see [`judge`] for the rule.
+//! for it, and moves or lets go where others contend; `judge` is the rule.
 
 mod cpus;
 mod judge;
