@@ -73,7 +73,10 @@ fn run(chore: Chore) -> Result<ExitCode> {
             eprintln!("{}", if changed { "Everything is in place now." } else { "Everything is in place; nothing to do." });
             Ok(ExitCode::SUCCESS)
         }
-        Chore::Demo { every_step, more } => demo::demo(&workspace, every_step, &more),
+        Chore::Demo { every_step, more } => {
+            demo::demo(&workspace, every_step, &more)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Chore::Test { filter } => test::test(&workspace, &filter),
     }
 }

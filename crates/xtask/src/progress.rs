@@ -52,7 +52,7 @@ impl Drop for Step {
 }
 
 /// A person is watching.
-pub(crate) fn on_terminal() -> bool {
+fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 

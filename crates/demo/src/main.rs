@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the main job, seen from the other side of NATS.
+//! The main job, seen from the other side of NATS; `cargo xtask demo` builds and starts it.
 //!
 //! The agent starts a nats-server of its own. We learn its URL from the agent's log, and read the streams from their first message on,
 //! so nothing is missed however long we took to connect. Only the bytes on the wire are used, as a client in any language would.
@@ -8,9 +8,15 @@ mod feed;
 mod show;
 mod table;
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
+use clap::Parser;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -22,11 +28,6 @@ use self::{
     show::Show,
     table::Table,
 };
-use crate::{
-    progress::on_terminal,
-    setup::{Scope, setup},
-    workspace::Workspace,
-};
 
 /// The main job.
 const ARGUMENTS: [&str; 10] = ["--id", "A", "--scenario", "basic.cfg", "--nats", "embedded", "--pace", "realtime", "--episodes", "3"];
@@ -35,18 +36,43 @@ const LAST_EVENTS_WITHIN: Duration = Duration::from_secs(2);
 /// Events between the reader and the screen.
 const CHANNEL: usize = 1024;
 
-/// Sets up, builds, plays; returns the agent's exit code. `more` arguments go to the agent after the demo's own.
-pub(crate) fn demo(workspace: &Workspace, every_step: bool, more: &[String]) -> Result<ExitCode> {
-    setup(workspace, Scope::Play)?;
-    let program = agent::build(workspace)?;
+/// Runs the main job and shows its events as another NATS client receives them.
+#[derive(Debug, Parser)]
+#[command(name = "demo")]
+struct Cli {
+    /// The doom-agent to run.
+    #[arg(long, value_name = "FILE")]
+    agent: PathBuf,
+    /// The agent's state directory.
+    #[arg(long, value_name = "DIR")]
+    state_dir: PathBuf,
+    /// Show every step.
+    #[arg(long)]
+    every_step: bool,
+    /// Arguments for the agent, after the demo's own.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    more: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns the agent's exit code.
+fn run(cli: &Cli) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the I/O runtime cannot start")?;
-    let code = runtime.block_on(async {
-        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain(more.iter().map(String::as_str)).collect();
+    runtime.block_on(async {
+        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain(cli.more.iter().map(String::as_str)).collect();
         writeln!(anstream::stdout(), "{}$ doom-agent {}{}", show::BOLD, arguments.join(" "), show::PLAIN)?;
-        let agent = Agent::start(&program, &arguments, &workspace.root.join("target/demo"))?;
-        Demo { agent, show: Show::new(every_step), table: Table::default() }.run().await
-    })?;
-    Ok(ExitCode::from(code))
+        let agent = Agent::start(&cli.agent, &arguments, &cli.state_dir)?;
+        Demo { agent, show: Show::new(cli.every_step), table: Table::default() }.run().await
+    })
 }
 
 struct Demo {
@@ -108,7 +134,7 @@ impl Demo {
 
 /// What the agent says about itself goes where it would have gone.
 fn show_log(log: &Log) {
-    if on_terminal() {
+    if std::io::stderr().is_terminal() {
         anstream::eprintln!("{}agent: {log}{}", show::DIM, show::PLAIN);
     } else {
         eprintln!("agent: {log}");

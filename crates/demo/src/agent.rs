@@ -1,38 +1,13 @@
-//! The agent's process: built, started in a process group of its own, listened to, and ended with us.
+//! The agent's process: started in a process group of its own, listened to, and ended with us.
 
-use std::{
-    fmt,
-    os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{fmt, os::unix::process::ExitStatusExt, path::Path, process::Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr, Command},
 };
-
-use crate::workspace::Workspace;
-
-/// Builds it (in the dev profile, which plays many times faster than realtime) and returns the executable.
-pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
-    eprintln!("Building doom-agent (a few minutes the first time)");
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "doom-agent", "--bin", "doom-agent", "--message-format", "json-render-diagnostics"]);
-    let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("doom-agent does not build; what cargo said stands above");
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut built = messages.lines().filter_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let ours = message["target"]["name"] == "doom-agent";
-        message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
-    });
-    built.next_back().context("cargo did not say where it put doom-agent")
-}
 
 /// See the module.
 pub(super) struct Agent {
