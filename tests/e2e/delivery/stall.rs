@@ -107,7 +107,7 @@ fn a_stopped_server_does_not_slow_a_game_whose_lane_is_full(backend: Backend) {
         let mut episodes = Vec::new();
         for pair in run.scores.windows(2) {
             let (begin, end) = (instant(&pair[0]["completed_at"]), instant(&pair[1]["completed_at"]));
-            if begin >= from && end <= to {
+            if (from..to).contains(&begin) {
                 episodes.push((end - begin, pair[1]["steps"].as_i64().unwrap()));
             }
         }
@@ -150,9 +150,9 @@ struct Times {
 }
 
 impl Times {
-    /// From one of these observations to the next, between two instants.
+    /// From each of these observations that was made between two instants to the next, whenever that was.
     fn between(observations: &[&Line], from: i64, to: i64) -> Self {
-        let within = observations.windows(2).filter(|w| w[0].at >= from && w[1].at <= to);
+        let within = observations.windows(2).filter(|w| (from..to).contains(&w[0].at));
         let gaps: Vec<_> = within.map(|w| (w[1].at - w[0].at, w[1].seq - w[0].seq)).collect();
         // Between two observations there are an action, and at an episode's end a death and a score; else the file has a gap.
         let steps = gaps.iter().filter(|(_, seqs)| *seqs <= 4).map(|(time, _)| *time).collect();
