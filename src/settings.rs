@@ -252,3 +252,7 @@ fn without_secrets(mut error: Error) -> Error {
 #[cfg(test)]
 #[path = "settings_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "settings_example_tests.rs"]
+mod example_tests;
