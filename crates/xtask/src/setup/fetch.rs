@@ -38,7 +38,7 @@ pub(crate) fn is_missing(archive: &Archive, vendor: &Path) -> Result<bool> {
         let wanted = if instead.has.is_empty() { PathBuf::from(&named) } else { Path::new(&named).join(&instead.has) };
         if !wanted.exists() {
             bail!(
-                "{} is set, so {} is not fetched, but there is no {}; correct the variable, or unset it",
+                "{} is set and stands in for {}, but there is no {}; correct the variable, or unset it",
                 instead.env,
                 archive.what,
                 wanted.display()
