@@ -13,6 +13,7 @@ mod commands;
 pub mod config;
 mod encode;
 mod engine_files;
+mod episode_log;
 pub mod exit;
 pub mod frames;
 pub mod game_loop;

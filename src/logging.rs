@@ -8,6 +8,7 @@ use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt, uti
 use crate::{
     cli::Options,
     exit::{self, Failure},
+    terminal::LogWriter,
 };
 
 /// What is logged while playing.
@@ -54,7 +55,7 @@ pub fn init(options: &Options, playing: bool) -> Result<(), Failure> {
     let filter = EnvFilter::builder().parse(filter).map_err(no_filter)?;
     // What the NATS client says below info has URLs and logins in it.
     let secrets = filter_fn(|line| !line.target().starts_with("async_nats") || *line.level() <= Level::INFO);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter).with_ansi(std::io::stderr().is_terminal());
     let done = match options.log_format {
         LogFormat::Text => builder.finish().with(secrets).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),

@@ -7,12 +7,29 @@ use std::sync::{
 
 use doom_game::Interrupt;
 
-/// The figures of the last finished episode, for the terminal and metrics.
+/// Finished episodes that wait to be logged; more are only counted.
+const MOST_FINISHED: usize = 256;
+
+/// The figures of a finished episode, for the log, the terminal and metrics.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LastEpisode {
+    pub(crate) number: u64,
+    pub(crate) seed: u32,
+    pub(crate) end_reason: &'static str,
+    pub(crate) steps: u64,
+    pub(crate) kills: i64,
+    pub(crate) wall_seconds: f64,
     pub(crate) total_reward: f64,
     pub(crate) kill_rate: f64,
     pub(crate) decision_p99_us: u64,
+}
+
+/// What has finished since somebody took it.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    pub(crate) episodes: Vec<LastEpisode>,
+    /// Further ones, for which there was no room.
+    pub(crate) more: u64,
 }
 
 /// See the module.
@@ -32,6 +49,7 @@ pub(crate) struct Progress {
     pub(crate) engine_restarts: AtomicU32,
     engine: Mutex<Option<Arc<dyn Interrupt>>>,
     last: Mutex<LastEpisode>,
+    finished: Mutex<Finished>,
 }
 
 impl std::fmt::Debug for Progress {
@@ -53,8 +71,20 @@ impl Progress {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Once an episode; what is locked here is held by others for no longer than it takes to copy or swap it.
     pub(crate) fn set_last_episode(&self, last: LastEpisode) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        if finished.episodes.len() < MOST_FINISHED {
+            finished.episodes.push(last);
+        } else {
+            finished.more += 1;
+        }
+    }
+
+    pub(crate) fn take_finished(&self) -> Finished {
+        let empty = Finished { episodes: Vec::with_capacity(MOST_FINISHED), more: 0 };
+        std::mem::replace(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner), empty)
     }
 
     pub(crate) fn last_episode(&self) -> LastEpisode {

@@ -25,6 +25,7 @@ use crate::{
     commands,
     config::Config,
     encode::{Encoder, RunFacts, lifecycle},
+    episode_log,
     exit::{self, Failure},
     frames::Frames,
     game_loop::{GameLoop, LoopEnd, Outbox, RecordSlot, StepSlot},
@@ -188,6 +189,7 @@ impl Agent {
         }
         services.spawn(watchdog::watch(Arc::clone(&lifecycle), Arc::clone(&progress), step_within));
         services.spawn(terminal::show(Arc::clone(&snapshot)));
+        services.spawn(episode_log::follow(Arc::clone(&progress)));
         services.spawn(Arc::clone(&placement).watch(Arc::clone(&progress)));
 
         let (frames, tap) = match (config.frames, &broker.frames) {
@@ -326,6 +328,7 @@ impl Agent {
             frames.end(ended.deadline).await;
         }
         let _ = tokio::time::timeout_at(ended.deadline, self.system.settled()).await;
+        episode_log::flush(&self.progress);
         let ranges = self.ledger.ranges();
         let mut last = lifecycle(&self.facts, self.clock.now(), "stopped");
         last.exit_code = Some(code);

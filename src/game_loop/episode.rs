@@ -187,7 +187,14 @@ impl Episode<'_> {
         };
         let complete = matches!(closed, Closed::ByGame(_));
         let episodes_completed = self.progress.episodes_done.fetch_add(u64::from(complete), Relaxed) + u64::from(complete);
+        let wall_seconds = running.started.elapsed().as_secs_f64();
         self.progress.set_last_episode(LastEpisode {
+            number: self.number,
+            seed: self.seed,
+            end_reason: closed.as_str(),
+            steps: running.steps,
+            kills: tally.kills(),
+            wall_seconds,
             total_reward: running.total_reward,
             kill_rate: kill_rate(tally.kills(), tics),
             decision_p99_us: decision.p99,
@@ -212,7 +219,7 @@ impl Episode<'_> {
             schema: Arc::clone(self.schema),
             final_variables: self.backend.observe().variables.to_vec(),
             decision,
-            wall_seconds: running.started.elapsed().as_secs_f64(),
+            wall_seconds,
             telemetry: TelemetryCounts {
                 produced: produced - running.telemetry_before.0,
                 dropped: dropped - running.telemetry_before.1,

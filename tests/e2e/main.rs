@@ -8,6 +8,7 @@ mod cli;
 mod delivery;
 mod determinism;
 mod frames;
+mod logs;
 mod policies;
 mod process;
 mod support;
