@@ -9,6 +9,8 @@ pub struct StreamDefinition {
     pub name: &'static str,
     /// Subjects below the root.
     pub subjects: &'static [&'static str],
+    /// Subjects of the server's own, whatever the root.
+    pub of_the_server: &'static [&'static str],
     /// How long messages stay.
     pub max_age: Duration,
     /// Bytes in all; `None` is without limit.
@@ -28,6 +30,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "AGENT_EVENTS",
         subjects: &["agent.*.action", "agent.*.observe", "agent.*.score", "agent.*.death"],
+        of_the_server: &[],
         max_age: Duration::from_secs(7 * 86_400),
         max_bytes: Some(1 << 30),
         max_message: Some(1 << 20),
@@ -36,6 +39,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "AGENT_RECORDS",
         subjects: &[],
+        of_the_server: &[],
         max_age: Duration::from_secs(30 * 86_400),
         max_bytes: None,
         max_message: None,
@@ -44,6 +48,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "EXPERIMENT_EVENTS",
         subjects: &["experiment.>"],
+        of_the_server: &[],
         max_age: Duration::from_secs(30 * 86_400),
         max_bytes: None,
         max_message: None,
@@ -52,6 +57,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "GENERATION_EVENTS",
         subjects: &["generation.*.agent.*.score"],
+        of_the_server: &[],
         max_age: Duration::from_secs(30 * 86_400),
         max_bytes: None,
         max_message: None,
@@ -60,6 +66,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "METRICS",
         subjects: &["metrics.>"],
+        of_the_server: &[],
         max_age: DAY,
         max_bytes: Some(512 << 20),
         max_message: None,
@@ -68,6 +75,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "SYSTEM_EVENTS",
         subjects: &["system.doom_agent.error", "system.doom_agent.lifecycle"],
+        of_the_server: &[],
         max_age: Duration::from_secs(30 * 86_400),
         max_bytes: None,
         max_message: None,
@@ -76,6 +84,7 @@ pub const STREAMS: [StreamDefinition; 7] = [
     StreamDefinition {
         name: "DEAD_LETTERS",
         subjects: &["deadletter.>"],
+        of_the_server: &["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"],
         max_age: Duration::from_secs(30 * 86_400),
         max_bytes: None,
         max_message: None,
@@ -84,9 +93,10 @@ pub const STREAMS: [StreamDefinition; 7] = [
 ];
 
 impl StreamDefinition {
-    /// The subjects under a root.
+    /// All of its subjects, under a root.
     #[must_use]
     pub fn subjects(&self, root: &str) -> Vec<String> {
-        self.subjects.iter().map(|s| format!("{root}.{s}")).collect()
+        let below = self.subjects.iter().map(|s| format!("{root}.{s}"));
+        below.chain(self.of_the_server.iter().map(|s| (*s).to_owned())).collect()
     }
 }
