@@ -10,6 +10,7 @@ use crate::{
     config::{connect_settings, required_id},
     exit::{self, Failure},
     nats_choice::NatsChoice,
+    outputs::{complain, say},
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -28,7 +29,7 @@ pub async fn health(options: &Options) -> Result<i32, Failure> {
     let settings = connect_settings(options, &id)?;
     let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
     if tokio::time::timeout(ANSWER_WITHIN, link.connected()).await.is_err() {
-        eprintln!("doom-agent: no NATS server answers within {} s", ANSWER_WITHIN.as_secs());
+        complain(format_args!("no NATS server answers within {} s", ANSWER_WITHIN.as_secs()));
         return Ok(UNHEALTHY);
     }
     let subjects = Subjects::new(&options.subject_root, &id);
@@ -36,12 +37,12 @@ pub async fn health(options: &Options) -> Result<i32, Failure> {
     link.close().await;
     match reply {
         Ok(Ok(reply)) => {
-            println!("{}", serde_json::to_string(&reply).map_err(|e| Failure::new(exit::INTERNAL, e))?);
+            say(&serde_json::to_string(&reply).map_err(|e| Failure::new(exit::INTERNAL, e))?);
             Ok(if reply.healthy { exit::DONE } else { UNHEALTHY })
         }
         Ok(Err(reason)) => Err(Failure::new(exit::INTERNAL, reason)),
         Err(_) => {
-            eprintln!("doom-agent: agent {id} does not answer on {} within {} s", subjects.health, ANSWER_WITHIN.as_secs());
+            complain(format_args!("agent {id} does not answer on {} within {} s", subjects.health, ANSWER_WITHIN.as_secs()));
             Ok(UNHEALTHY)
         }
     }

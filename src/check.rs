@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use doom_bus::{StreamFinding, find_stream, health_trap};
+use doom_game::GameError;
 use doom_protocol::Subjects;
 
 use crate::{
@@ -10,7 +11,10 @@ use crate::{
     config::Config,
     exit::{self, Failure},
     nats_choice::{NatsChoice, hide_secrets},
+    outputs::say,
+    run,
     settings::Given,
+    state_dir::StateDir,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -21,7 +25,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// The first thing that would keep the agent from playing, with the exit code that playing would have had.
 pub async fn check(options: &Options, given: &[Given]) -> Result<i32, Failure> {
     let config = Config::resolve(options)?;
-    let line = |what: &str, found: String| println!("{what:<10} {found}");
     let scenario = &config.scenario;
     for setting in given {
         line("setting", format!("{setting} ({})", setting.place));
@@ -39,11 +42,35 @@ pub async fn check(options: &Options, given: &[Given]) -> Result<i32, Failure> {
         ),
     );
     line("policy", format!("{} (sha256 {})", config.policy.name(), &config.policy.sha256()[..12]));
-    match (config.backend, &config.search.engine_dir) {
-        (BackendKind::Vizdoom, Some(dir)) => line("engine", format!("ViZDoom in {}", dir.display())),
-        (BackendKind::Vizdoom, None) => {}
-        (BackendKind::Mock, _) => line("engine", "mock (its data are invented)".to_owned()),
-    }
+    // Taken for a moment: who has it would keep the agent from playing.
+    drop(StateDir::claim(&config.state_dir, &config.root, &config.id)?);
+    line("state", format!("{} (the id is free on this host)", config.state_dir.display()));
+    line("engine", engine(&config).await?);
+    broker(&config).await
+}
+
+fn line(what: &str, found: String) {
+    say(&format!("{what:<10} {found}"));
+}
+
+/// Starts the game's engine, as playing would, and ends it; what it is.
+async fn engine(config: &Config) -> Result<String, Failure> {
+    let mut factory = run::factory(config, None)?;
+    let version = tokio::task::spawn_blocking(move || factory.start().map(|game| game.info().engine_version.clone())).await;
+    let version = version.map_err(|e| Failure::new(exit::INTERNAL, format!("the engine's start ended early: {e}")))?;
+    let version = version.map_err(|error| {
+        let code = if matches!(error, GameError::Scenario(_)) { exit::DATA } else { exit::ENGINE };
+        Failure::new(code, error)
+    })?;
+    Ok(match (config.backend, &config.search.engine_dir) {
+        (BackendKind::Mock, _) => format!("{version} (its data are invented)"),
+        (BackendKind::Vizdoom, Some(dir)) => format!("ViZDoom {version} in {}", dir.display()),
+        (BackendKind::Vizdoom, None) => format!("ViZDoom {version}"),
+    })
+}
+
+/// Asks the server for what the agent would find there.
+async fn broker(config: &Config) -> Result<i32, Failure> {
     let url = match &config.nats {
         NatsChoice::Url(url) => url,
         NatsChoice::Off => {

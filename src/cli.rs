@@ -276,6 +276,12 @@ pub fn command() -> clap::Command {
 /// Prints a shell's completion script; the exit code.
 #[must_use]
 pub fn completions(shell: clap_complete::Shell) -> i32 {
-    clap_complete::generate(shell, &mut command(), "doom-agent", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "doom-agent", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    // For bash, clap_complete (4.6.11) mistakes the hyphen of our name for a subcommand in one of two places, so that nothing completes
+    // behind a subcommand.
+    let script = script.replace("doom__subcmd__agent__subcmd__", "doom__agent__subcmd__");
+    crate::outputs::say(script.trim_end());
     crate::exit::DONE
 }

@@ -21,7 +21,7 @@ mod lifecycle;
 pub mod logging;
 mod metrics;
 pub mod nats_choice;
-mod outputs;
+pub mod outputs;
 pub mod placement;
 mod probes;
 mod progress;

@@ -56,6 +56,8 @@ pub fn init(options: &Options, playing: bool) -> Result<(), Failure> {
     // What the NATS client says below info has URLs and logins in it.
     let secrets = filter_fn(|line| !line.target().starts_with("async_nats") || *line.level() <= Level::INFO);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter).with_ansi(std::io::stderr().is_terminal());
+    // Complaining at standard error about a standard error that nobody reads any more would panic.
+    let builder = builder.log_internal_errors(false);
     let done = match options.log_format {
         LogFormat::Text => builder.finish().with(secrets).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),

@@ -7,7 +7,9 @@ use doom_agent::{
     cli::{self, Command},
     config::Config,
     exit::{self, Failure},
-    logging, run,
+    logging,
+    outputs::complain,
+    run,
     settings::{self, Invocation},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
     match start() {
         Ok(code) => exit::status(code),
         Err(failure) => {
-            eprintln!("doom-agent: {failure}");
+            complain(&failure);
             failure.into()
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -202,7 +203,7 @@ impl Agent {
         };
         let game_loop = GameLoop {
             plan: config.plan.clone(),
-            factory: factory(&config, state_dir)?,
+            factory: factory(&config, Some(state_dir.run_dir().to_owned()))?,
             program: config.policy.clone(),
             outbox: Outbox::new(telemetry_in, records_in, tap, Arc::clone(&ledger)),
             lifecycle: Arc::clone(&lifecycle),
@@ -418,8 +419,9 @@ fn open_events(config: &Config, origin: &Origin) -> Result<Option<Arc<Mutex<Json
     Ok(Some(Arc::new(Mutex::new(JsonLines::new(out, origin.clone())))))
 }
 
-fn factory(config: &Config, state_dir: &StateDir) -> Result<Box<dyn BackendFactory>, Failure> {
-    let needs = Needs { run_dir: Some(state_dir.run_dir().to_owned()), ..config.needs.clone() };
+/// What makes the game that is configured; without a run directory each engine gets a temporary one.
+pub(crate) fn factory(config: &Config, run_dir: Option<PathBuf>) -> Result<Box<dyn BackendFactory>, Failure> {
+    let needs = Needs { run_dir, ..config.needs.clone() };
     match config.backend {
         BackendKind::Mock => Ok(Box::new(MockFactory::new(config.scenario.clone(), needs, config.faults.clone().unwrap_or_default()))),
         #[cfg(feature = "vizdoom")]
