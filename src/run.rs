@@ -2,14 +2,14 @@
 
 use std::{
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use doom_bus::{
-    Command, FrameCounts, Identity, JsonLines, LaneReceiver, Ledger, Link, Origin, Overflow, Readiness, RecordSettings, Records, Session,
-    SessionEvent, Sink, SystemRecords, lane, publish_telemetry, serve_control, serve_health,
+    Command, FrameCounts, Identity, JsonLines, LaneReceiver, Ledger, Left, Link, Origin, Overflow, Readiness, RecordSettings, Records,
+    Session, SessionEvent, Sink, Spool, SystemRecords, lane, publish_telemetry, serve_control, serve_health,
 };
 use doom_game::{BackendFactory, MockFactory, Needs};
 use doom_protocol::{Instance, Subjects};
@@ -42,7 +42,8 @@ use crate::{
 
 /// Slots of the telemetry lane: about two seconds of the fastest loop.
 const TELEMETRY_SLOTS: usize = 32_768;
-/// Slots of the record lane, which a task empties into the spool at once.
+/// Slots of the record lane. A task empties it into memory at once, whatever disk and broker do, so it holds what the game can offer while
+/// that task is busy elsewhere: hundreds of episodes in a few milliseconds. Where it is full the newest is lost, counted, and health turns false.
 const RECORD_SLOTS: usize = 4_096;
 /// An agent that is told to stop ends the engine's step after this long, or after half of the time that the whole end may take.
 const STEP_MAY_END_WITHIN: Duration = Duration::from_secs(2);
@@ -101,7 +102,7 @@ struct Agent {
     deadline: watch::Sender<Option<Instant>>,
     telemetry: JoinHandle<()>,
     frames: Option<Frames>,
-    records: JoinHandle<usize>,
+    records: JoinHandle<Left>,
     system: SystemRecords,
     services: JoinSet<()>,
     commands: mpsc::Receiver<Command>,
@@ -135,12 +136,13 @@ impl Agent {
             Arc::clone(&ledger),
             deadline_seen.clone(),
         ));
+        let placement = Arc::new(Placement::choose(config.cpu).await);
+        let spool = if link.is_some() { open_spool(&state_dir.spool(), Arc::clone(&placement)).await } else { None };
         let (records, system) =
-            Records::new(records, Encoder::new(Arc::clone(&facts)), sink, Arc::clone(&ledger), RecordSettings::default());
+            Records::new(records, Encoder::new(Arc::clone(&facts)), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());
-        let placement = Arc::new(Placement::choose(config.cpu).await);
         let period = config.plan.pace.period(config.plan.frame_skip).unwrap_or_default();
         let step_within = config.step_timeout.max(period * 3);
         let snapshot = Arc::new(Snapshot::new(
@@ -344,9 +346,7 @@ impl Agent {
         let left = self.records.await.unwrap_or_default();
         self.lifecycle.enter(State::Stopped);
         if let Some(link) = &self.link {
-            if left > 0 {
-                tracing::warn!(records = left, "records that no stream has acknowledged end with this process");
-            }
+            say_left(&left);
             // The deadline may have passed already; closing only hands over what is buffered.
             let _ = tokio::time::timeout(Duration::from_secs(1), link.close()).await;
         }
@@ -405,6 +405,22 @@ fn facts(config: &Config, instance: Instance) -> RunFacts {
         frame_skip: config.plan.frame_skip,
         episodes_total: config.plan.episodes,
         factors: config.factors.clone(),
+    }
+}
+
+/// The agent goes on without a spool, and health says so.
+async fn open_spool(path: &Path, placement: Arc<Placement>) -> Option<Spool> {
+    let opened = Spool::open(path, move || placement.keep_off()).await;
+    opened.inspect_err(|why| tracing::warn!(file = %path.display(), why, "no record spool; records are kept in memory alone")).ok()
+}
+
+fn say_left(left: &Left) {
+    if let (1.., Some(file)) = (left.kept, &left.path) {
+        let file = file.display();
+        tracing::warn!(records = left.kept, %file, "records that no stream has acknowledged are kept; the next start with this id sends them");
+    }
+    if left.lost > 0 {
+        tracing::error!(records = left.lost, "records that no stream has acknowledged end with this process: they are in memory alone");
     }
 }
 

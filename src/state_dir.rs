@@ -1,4 +1,5 @@
-//! The agent's own folder: one live agent per id on a host (a lock), and a run directory for the engine's files.
+//! The agent's own folder: one live agent per id on a host (a lock), a run directory for the engine's files, and the
+//! spool of records, which outlives the run.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,6 +16,7 @@ use crate::exit::{self, Failure};
 pub(crate) struct StateDir {
     _lock: File,
     run_dir: PathBuf,
+    spool: PathBuf,
 }
 
 impl StateDir {
@@ -53,7 +55,12 @@ impl StateDir {
             fs::remove_dir_all(&run_dir).map_err(|e| fail("has a run directory that cannot be cleared", e))?;
         }
         fs::create_dir_all(&run_dir).map_err(|e| fail("cannot hold a run directory", e))?;
-        Ok(Self { _lock: lock, run_dir })
+        Ok(Self { _lock: lock, run_dir, spool: dir.join("records.sqlite") })
+    }
+
+    /// Where records wait, from one run to the next.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.spool.clone()
     }
 
     /// Where the engine may write.

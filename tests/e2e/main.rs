@@ -7,6 +7,7 @@
 mod cli;
 mod delivery;
 mod determinism;
+mod faults;
 mod frames;
 mod logs;
 mod policies;

@@ -30,6 +30,8 @@ pub struct Ledger {
     stored: AtomicU64,
     spooled: AtomicU64,
     lost: AtomicU64,
+    durable: AtomicBool,
+    kept: AtomicBool,
     truncated: AtomicBool,
     ranges: Mutex<Ranges>,
 }
@@ -55,6 +57,12 @@ impl Ledger {
 
     pub(crate) fn set_spooled(&self, n: u64) {
         self.spooled.store(n, Relaxed);
+    }
+
+    /// Records are kept (there is a broker), and on disk before they are sent.
+    pub(crate) fn set_durable(&self, durable: bool) {
+        self.kept.store(true, Relaxed);
+        self.durable.store(durable, Relaxed);
     }
 
     pub(crate) fn ranges_truncated(&self) {
@@ -102,7 +110,11 @@ impl Ledger {
     /// The record lane now.
     #[must_use]
     pub fn records(&self) -> RecordsHealth {
-        RecordsHealth { spooled: self.spooled.load(Relaxed), lost: self.lost.load(Relaxed) }
+        RecordsHealth {
+            spooled: self.spooled.load(Relaxed),
+            lost: self.lost.load(Relaxed),
+            durable: self.kept.load(Relaxed).then(|| self.durable.load(Relaxed)),
+        }
     }
 
     /// The ranges so far.

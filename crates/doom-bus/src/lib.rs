@@ -4,6 +4,7 @@
 //! says of every seq what became of it. Nothing here ever makes the game thread wait for the broker.
 
 mod attempt;
+mod backlog;
 mod connect;
 mod control;
 mod frames;
@@ -15,10 +16,12 @@ mod ledger;
 mod outgoing;
 mod records;
 mod session;
+mod spool;
 mod streams;
 mod telemetry;
 mod throttle;
 
+pub use backlog::{Left, RecordSettings};
 pub use connect::{Auth, ConnectError, ConnectSettings, Link, LinkState, Status, Tls, connect};
 pub use control::{Command, serve_control};
 pub use frames::{FrameCounts, publish_frames};
@@ -28,8 +31,9 @@ pub use jsonl::JsonLines;
 pub use lane::{LaneReceiver, LaneSender, Overflow, lane};
 pub use ledger::{Ledger, Ranges};
 pub use outgoing::{Encode, Origin, Outgoing, Stamp, publish_once};
-pub use records::{RecordSettings, Records, SystemRecords};
+pub use records::{Records, SystemRecords};
 pub use session::{Readiness, Session, SessionEvent};
+pub use spool::Spool;
 pub use streams::{StreamFinding, create_streams, find_stream, health_trap};
 pub use telemetry::{Sink, publish_telemetry};
 

@@ -46,6 +46,12 @@ pub struct Outgoing {
 pub trait Encode<S>: Send + 'static {
     /// Appends the events of a slot (one for a step, several for a score) to `out`.
     fn encode(&mut self, codec: Codec, seq: u64, slot: &S, numbers: &[f64], out: &mut Vec<Outgoing>);
+
+    /// Appends the records by which the next start closes what is open now, should this process not live to close it itself. They are asked
+    /// for after every batch and about once a second.
+    fn will(&mut self, codec: Codec, out: &mut Vec<Outgoing>) {
+        let _ = (codec, out);
+    }
 }
 
 /// The headers that are the same on every event of a process.

@@ -1,11 +1,11 @@
 //! The record lane: every score, death, error and lifecycle event is kept until a stream has acknowledged it.
 //!
-//! Records of one group go one at a time and in order. Where the agent is the only writer of a subject, each publish names the last
-//! sequence it expects there, so that a repetition after a lost acknowledgement is refused; then the stored `Nats-Msg-Id` decides
-//! whether it was this record. Where no stream takes a subject a record is published once for live viewers, and waits.
+//! A record is committed to the spool before it is sent, and erased there after its acknowledgement ([`crate::backlog`]). Records of one
+//! group go one at a time and in order. Where the agent is the only writer of a subject, each publish names the last sequence it expects
+//! there, so that a repetition after a lost acknowledgement is refused; then the stored `Nats-Msg-Id` decides whether it was this
+//! record. Where no stream takes a subject a record is published once for live viewers, and waits.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -18,8 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    Encode, LaneReceiver, Ledger, Link, LinkState, Outgoing, Sink,
+    Encode, LaneReceiver, Ledger, Link, LinkState, Outgoing, Sink, Spool,
     attempt::{Attempt, Outcome, attempt},
+    backlog::{Backlog, Left, RecordSettings},
+    spool::Record,
     telemetry::passed,
 };
 
@@ -27,21 +29,10 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(5);
 /// System records that wait to be taken over; they are rare.
 const SYSTEM_SLOTS: usize = 256;
-
-/// Bounds of what is kept in memory.
-#[derive(Debug, Clone, Copy)]
-pub struct RecordSettings {
-    /// Records.
-    pub most_records: usize,
-    /// Their bytes.
-    pub most_bytes: usize,
-}
-
-impl Default for RecordSettings {
-    fn default() -> Self {
-        Self { most_records: 10_000, most_bytes: 64 << 20 }
-    }
-}
+/// After the deadline the last system records are waited for this long.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
+/// The figures of an open episode are noted this often.
+const RENEW_WILL: Duration = Duration::from_secs(1);
 
 /// A handle for records that do not come from the game thread. When the last one is dropped the record task may end.
 #[derive(Debug, Clone)]
@@ -66,24 +57,6 @@ impl SystemRecords {
     }
 }
 
-#[derive(Debug)]
-struct Kept {
-    order: u64,
-    event: Outgoing,
-    published_live: bool,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    queue: VecDeque<Kept>,
-    in_flight: bool,
-    failures: u32,
-    retry_at: Option<Instant>,
-    streams: HashMap<String, String>,
-    last_sequences: HashMap<String, u64>,
-    no_stream: bool,
-}
-
 /// The record task's state; see the module.
 pub struct Records<S, E> {
     lane: LaneReceiver<S>,
@@ -92,26 +65,30 @@ pub struct Records<S, E> {
     encoder: E,
     sink: Sink,
     ledger: Arc<Ledger>,
-    settings: RecordSettings,
     settled: watch::Sender<bool>,
-    groups: BTreeMap<String, Group>,
-    next_order: u64,
-    kept: usize,
-    bytes: usize,
+    backlog: Backlog,
+    will_at: Option<Instant>,
     numbers: Vec<f64>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (String, Outcome)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (Arc<str>, Outcome)>>,
     warned: bool,
 }
 
 impl<S, E> std::fmt::Debug for Records<S, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Records").field("kept", &self.kept).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Records").field("backlog", &self.backlog).finish_non_exhaustive()
     }
 }
 
 impl<S: Send, E: Encode<S>> Records<S, E> {
-    /// `sink` is the telemetry's.
-    pub fn new(lane: LaneReceiver<S>, encoder: E, sink: Sink, ledger: Arc<Ledger>, settings: RecordSettings) -> (Self, SystemRecords) {
+    /// `sink` is the telemetry's. Without a spool, records are kept in memory, within the settings' bounds.
+    pub fn new(
+        lane: LaneReceiver<S>,
+        encoder: E,
+        sink: Sink,
+        ledger: Arc<Ledger>,
+        settings: RecordSettings,
+        spool: Option<Spool>,
+    ) -> (Self, SystemRecords) {
         let (sender, system) = mpsc::channel(SYSTEM_SLOTS);
         let (settled, watch) = watch::channel(false);
         let handle = SystemRecords { sender, settled: watch, ledger: Arc::clone(&ledger) };
@@ -121,13 +98,10 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
             system_open: true,
             encoder,
             sink,
+            backlog: Backlog::new(spool, settings, Arc::clone(&ledger)),
             ledger,
-            settings,
             settled,
-            groups: BTreeMap::new(),
-            next_order: 0,
-            kept: 0,
-            bytes: 0,
+            will_at: None,
             numbers: Vec::new(),
             in_flight: FuturesUnordered::new(),
             warned: false,
@@ -135,43 +109,56 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
         (records, handle)
     }
 
-    /// Runs until both sources have ended and nothing more can be done, or until `deadline` has passed. Returns how many records are left.
-    pub async fn run(mut self, mut deadline: watch::Receiver<Option<Instant>>) -> usize {
+    /// Runs until both sources have ended and nothing more can be done, or until `deadline` has passed. Returns what is left.
+    pub async fn run(mut self, mut deadline: watch::Receiver<Option<Instant>>) -> Left {
         tokio::select! {
             () = self.pump() => {}
-            () = passed(&mut deadline) => {}
+            () = passed(&mut deadline) => {
+                // What has been offered, and the last word that follows now, are at least brought to disk.
+                self.take_lane();
+                let until = Instant::now() + LAST_WORD_WITHIN;
+                while let Ok(Some(record)) = tokio::time::timeout_at(until, self.system.recv()).await {
+                    self.keep(record);
+                }
+            }
         }
         if let Some(file) = &self.sink.file {
             file.lock().unwrap_or_else(PoisonError::into_inner).flush();
         }
-        self.kept
+        self.backlog.finish().await
     }
 
     async fn pump(&mut self) {
         let mut status = self.sink.link.as_ref().map(Link::watch);
         loop {
+            self.backlog.ask();
             let up = status.as_mut().is_some_and(|s| s.borrow_and_update().state == LinkState::Connected);
             if up {
                 self.dispatch().await;
             }
             let lane_done = self.lane.is_finished();
-            let hopeless = self
-                .groups
-                .values()
-                .all(|g| !g.in_flight && (g.queue.is_empty() || (g.no_stream && g.queue.iter().all(|k| k.published_live))));
+            let hopeless =
+                self.backlog.is_committed() && self.backlog.groups.values().all(|g| !g.in_flight && (g.is_done() || g.is_hopeless()));
             self.settled.send_replace(lane_done && hopeless);
             if lane_done && hopeless && !self.system_open {
                 return;
             }
-            let retry = self.groups.values().filter(|g| !g.queue.is_empty() && !g.in_flight).filter_map(|g| g.retry_at).min();
+            let groups = self.backlog.groups.values().filter(|g| !g.queue.is_empty() && !g.in_flight);
+            let retry = groups.filter_map(|g| g.retry_at).min().filter(|_| up);
+            let wake = retry.into_iter().chain(self.backlog.next_ask()).chain(self.will_at).min();
             tokio::select! {
                 () = self.lane.ready(), if !lane_done => self.take_lane(),
                 record = self.system.recv(), if self.system_open => match record {
                     Some(record) => self.keep(record),
                     None => self.system_open = false,
                 },
+                answer = self.backlog.answer() => self.backlog.take(answer),
                 Some((group, outcome)) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(&group, outcome),
-                () = async { tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)).await }, if up && retry.is_some() => {}
+                () = async { tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)).await }, if wake.is_some() => {
+                    if self.will_at.is_some_and(|at| at <= Instant::now()) {
+                        self.renew_will();
+                    }
+                }
                 () = changed(&mut status) => {}
             }
         }
@@ -191,6 +178,7 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
             events.into_iter().for_each(|e| self.spool(e));
         }
         self.lane.taken();
+        self.renew_will();
     }
 
     /// A system record: to the file where it is JSON, and to the spool.
@@ -209,64 +197,59 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
     }
 
     fn spool(&mut self, event: Outgoing) {
+        if self.sink.link.is_some() {
+            self.backlog.push(Record::new(event, &self.sink.origin, self.sink.codec));
+        }
+    }
+
+    /// Asks anew what is to become of what is open.
+    fn renew_will(&mut self) {
         if self.sink.link.is_none() {
             return;
         }
-        self.bytes += event.payload.len();
-        self.kept += 1;
-        self.next_order += 1;
-        let key = event.subject.to_string();
-        // A group that must stay in order is one queue, whatever its subjects.
-        let key = if event.ordered { String::new() } else { key };
-        self.groups.entry(key).or_default().queue.push_back(Kept { order: self.next_order, event, published_live: false });
-        while self.kept > self.settings.most_records || self.bytes > self.settings.most_bytes {
-            if !self.lose_oldest() {
-                break;
-            }
-        }
-        self.ledger.set_spooled(self.kept as u64);
-    }
-
-    fn lose_oldest(&mut self) -> bool {
-        let oldest = self
-            .groups
-            .values_mut()
-            .filter(|g| !g.in_flight)
-            .filter(|g| !g.queue.is_empty())
-            .min_by_key(|g| g.queue.front().map(|k| k.order));
-        let Some(lost) = oldest.and_then(|g| g.queue.pop_front()) else { return false };
-        self.kept -= 1;
-        self.bytes -= lost.event.payload.len();
-        self.ledger.add_lost(1);
-        true
+        let mut will = Vec::with_capacity(3);
+        self.encoder.will(self.sink.codec, &mut will);
+        self.will_at = (!will.is_empty()).then(|| Instant::now() + RENEW_WILL);
+        self.backlog.set_will(will.into_iter().map(|e| Record::new(e, &self.sink.origin, self.sink.codec)).collect());
     }
 
     /// Starts what can be started: the first record of every group that has none under way.
     async fn dispatch(&mut self) {
         let Some(link) = self.sink.link.clone() else { return };
+        let publish = |r: &Record| link.client().publish_with_headers(r.subject.clone(), r.headers.clone(), r.payload.clone());
+        for record in std::mem::take(&mut self.backlog.live_only) {
+            // Live viewers are owed a try, no more; the record itself is on disk.
+            let _ = publish(&record).await;
+        }
         let now = Instant::now();
-        for (key, group) in &mut self.groups {
+        let mut starting = Vec::new();
+        for (key, group) in &mut self.backlog.groups {
             if group.no_stream {
                 for kept in group.queue.iter_mut().filter(|k| !k.published_live) {
-                    let headers = self.sink.origin.headers(&kept.event.stamp, self.sink.codec);
-                    let sent = link.client().publish_with_headers(kept.event.subject.clone(), headers, kept.event.payload.clone()).await;
-                    kept.published_live = sent.is_ok();
+                    kept.published_live = publish(&kept.record).await.is_ok();
                 }
             }
-            if group.in_flight || group.retry_at.is_some_and(|at| at > now) {
-                continue;
+            if !group.in_flight && group.retry_at.is_none_or(|at| at <= now) {
+                starting.push(Arc::clone(key));
             }
+        }
+        for key in starting {
+            let Some(group) = self.backlog.groups.get(&key).filter(|g| self.backlog.is_sendable(g)) else { continue };
             let Some(first) = group.queue.front() else { continue };
+            let subject = first.record.subject.as_str();
+            let last_sequence = group.last_sequences.get(subject).copied();
             let task = Attempt {
                 link: link.clone(),
-                headers: self.sink.origin.headers(&first.event.stamp, self.sink.codec),
-                event: first.event.clone(),
-                stream: group.streams.get(first.event.subject.as_str()).cloned(),
-                last_sequence: group.last_sequences.get(first.event.subject.as_str()).copied(),
+                record: first.record.clone(),
+                stream: group.streams.get(subject).cloned(),
+                last_sequence,
+                // Looked at where it must be found out how far the stream is.
+                later: if last_sequence.is_none() { self.backlog.later_ids(&key, subject) } else { Vec::new() },
             };
-            group.in_flight = true;
-            let key = key.clone();
             let mut status = link.watch();
+            if let Some(group) = self.backlog.groups.get_mut(&key) {
+                group.in_flight = true;
+            }
             self.in_flight.push(Box::pin(async move {
                 let losses = status.borrow_and_update().losses;
                 let outcome = tokio::select! {
@@ -279,27 +262,25 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
         }
     }
 
-    fn settle(&mut self, key: &str, outcome: Outcome) {
-        let Some(group) = self.groups.get_mut(key) else { return };
+    fn settle(&mut self, key: &Arc<str>, outcome: Outcome) {
+        let Some(group) = self.backlog.groups.get_mut(key) else { return };
         group.in_flight = false;
         match outcome {
             Outcome::Stored { stream, sequence } => {
                 group.no_stream = false;
                 group.failures = 0;
                 group.retry_at = None;
-                if let Some(done) = group.queue.pop_front() {
-                    let subject = done.event.subject.to_string();
-                    group.streams.insert(subject.clone(), stream);
-                    match sequence {
-                        Some(n) => group.last_sequences.insert(subject, n),
-                        None => group.last_sequences.remove(&subject),
-                    };
-                    self.kept -= 1;
-                    self.bytes -= done.event.payload.len();
-                    if done.event.stamp.seq.is_some() {
-                        self.ledger.add_stored();
-                    }
+                let Some(done) = self.backlog.acknowledge(key) else { return };
+                if done.is_counted() {
+                    self.ledger.add_stored();
                 }
+                let Some(group) = self.backlog.groups.get_mut(key) else { return };
+                let subject = done.subject.to_string();
+                group.streams.insert(subject.clone(), stream);
+                match sequence {
+                    Some(n) => group.last_sequences.insert(subject, n),
+                    None => group.last_sequences.remove(&subject),
+                };
             }
             Outcome::NoStream => {
                 group.streams.clear();
@@ -307,7 +288,7 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 group.no_stream = true;
                 group.retry_at = Some(Instant::now() + RETRY_MOST);
                 if !std::mem::replace(&mut self.warned, true) {
-                    let subject = group.queue.front().map_or(String::new(), |k| k.event.subject.to_string());
+                    let subject = group.queue.front().map_or(String::new(), |k| k.record.subject.to_string());
                     tracing::warn!(%subject, "no stream takes this record; it is published for live viewers and kept until one does (create the streams of clau-doom)");
                 }
             }
@@ -319,7 +300,6 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 tracing::debug!(error, failures = group.failures, "a record is not stored yet; trying again");
             }
         }
-        self.ledger.set_spooled(self.kept as u64);
     }
 }
 

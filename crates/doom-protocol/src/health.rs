@@ -86,4 +86,7 @@ pub struct RecordsHealth {
     pub spooled: u64,
     /// Given up for want of room.
     pub lost: u64,
+    /// On disk before they are sent; false where memory is all they have, absent where no broker takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable: Option<bool>,
 }

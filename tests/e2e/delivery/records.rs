@@ -105,7 +105,7 @@ fn records_are_stored_once_over_a_restart_of_the_server(backend: Backend) {
     assert_eq!(states, ["ready", "stopped"]);
     let last = lifecycle[1].payload();
     assert_eq!(last["ledger"]["stored"], stored.len());
-    assert_eq!(last["records"], json!({"spooled": 0, "lost": 0}));
+    assert_eq!(last["records"], json!({"spooled": 0, "lost": 0, "durable": true}));
 }
 
 fn a_stream_over_all_of_an_agents_subjects_is_found_out(backend: Backend) {

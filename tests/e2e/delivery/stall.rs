@@ -74,7 +74,7 @@ fn play(backend: Backend, more: &[&str]) -> Run {
     let streams = JetStream::open(&server.url());
     let stored = ["score", "death"].map(|leaf| streams.count("AGENT_EVENTS", &format!("clau-doom.agent.A.{leaf}")));
     assert_eq!(last["ledger"]["stored"], stored.iter().sum::<u64>());
-    assert_eq!(last["records"], json!({"spooled": 0, "lost": 0}));
+    assert_eq!(last["records"], json!({"spooled": 0, "lost": 0, "durable": true}));
     let scores: BTreeMap<_, _> = heard.iter().filter(|e| e.leaf() == "score").map(|e| (e.seq(), e.payload())).collect();
     assert_eq!(scores.len() as u64, stored[0]);
     let file = agent.home().join("events.jsonl");

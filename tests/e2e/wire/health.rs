@@ -48,7 +48,7 @@ fn check(health: &Value) {
     assert_shape(&health["engine"], &[("pid", CountOrNull), ("restarts", Count)]);
     assert_shape(&health["nats"], &[("state", Text), ("reconnects", Count)]);
     assert_shape(&health["ledger"], &[("produced", Count), ("dropped", Count), ("unconfirmed", Count), ("stored", Count)]);
-    assert_shape(&health["records"], &[("spooled", Count), ("lost", Count)]);
+    assert_shape(&health["records"], &[("spooled", Count), ("lost", Count), ("durable", Flag)]);
 }
 
 fn a_health_request_is_answered_with_every_field(backend: Backend) {
@@ -140,7 +140,7 @@ fn the_ledger_counts_what_was_produced_and_stored(backend: Backend) {
     assert_eq!(stopped["ledger"]["stored"], records);
     let aborted = u64::from(last.leaf() != "score");
     assert_eq!(stopped["ledger"]["produced"], produced + aborted, "and the aborted episode's score, where one was open");
-    assert_eq!(stopped["records"], serde_json::json!({"spooled": 0, "lost": 0}));
+    assert_eq!(stopped["records"], serde_json::json!({"spooled": 0, "lost": 0, "durable": true}));
 }
 
 fn the_health_subcommand_asks_over_nats(backend: Backend) {

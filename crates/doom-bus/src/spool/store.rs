@@ -1,0 +1,332 @@
+//! The records' file: SQLite with a write-ahead log, opened by one thread of one process.
+//!
+//! A transaction that holds records is synchronised with the disk before it counts as committed: it survives the process, the kernel and
+//! the power. Erasures and the will are not synchronised: they survive the process, and where the machine dies with them they are
+//! older than they could be, never torn.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_nats::Subject;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::record::{Record, headers_from_text, headers_to_text};
+
+/// `DoAg`, as `file` and others show it.
+const APPLICATION: i32 = 0x446f_4167;
+const SCHEMA_VERSION: i32 = 1;
+const SCHEMA: &str = "
+    CREATE TABLE records (ord INTEGER PRIMARY KEY, grp TEXT NOT NULL, subject TEXT NOT NULL, headers TEXT NOT NULL, payload BLOB NOT NULL);
+    CREATE INDEX records_by_group ON records (grp, ord);
+    CREATE TABLE will (place INTEGER PRIMARY KEY, grp TEXT NOT NULL, subject TEXT NOT NULL, headers TEXT NOT NULL, payload BLOB NOT NULL);
+    -- Orders are given once, even after everything was erased.
+    CREATE TABLE last_order (ord INTEGER NOT NULL);
+    INSERT INTO last_order VALUES (0);
+";
+/// The file grows to a GiB at most; beyond it, it is full.
+const MOST_PAGES: u32 = 1 << 18;
+
+/// What one transaction does.
+#[derive(Debug, Default)]
+pub(crate) struct Write {
+    /// Records to keep, in order.
+    pub(crate) records: Vec<Record>,
+    /// What the next start shall keep as records, should this process not live to withdraw it; `None` leaves the last one.
+    pub(crate) will: Option<Vec<Record>>,
+    /// Groups, each with the order up to which it is stored elsewhere.
+    pub(crate) erase: Vec<(Arc<str>, u64)>,
+}
+
+/// What was found at the opening.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Every order so far is smaller.
+    pub(crate) next_order: u64,
+    /// Groups with what they have left: the smallest order and how many.
+    pub(crate) groups: Vec<(Arc<str>, u64, u64)>,
+    /// How many records are the will of a process that did not live to withdraw it.
+    pub(crate) willed: u64,
+    /// A file that could not be used, under its new name, and why.
+    pub(crate) moved: Option<(PathBuf, String)>,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct StoreError {
+    text: String,
+    /// The file itself is broken: trying again is of no use.
+    pub(crate) corrupt: bool,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let corrupt = matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
+        Self { text: error.to_string(), corrupt }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    first_own: u64,
+    synchronised: bool,
+}
+
+impl Store {
+    /// Opens the file or makes it; one that is not (or no longer) a store of ours is moved aside and a new one made.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Found), StoreError> {
+        match Self::try_open(path) {
+            Err(error) if error.corrupt => {
+                let aside = move_aside(path)?;
+                let (store, found) = Self::try_open(path)?;
+                Ok((store, Found { moved: Some((aside, error.text)), ..found }))
+            }
+            other => other,
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<(Self, Found), StoreError> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(1))?;
+        // The state directory's lock has settled who may; an exclusive log also needs no shared memory, which not every file system has.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "max_page_count", MOST_PAGES)?;
+        let health: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
+        if health != "ok" {
+            return Err(StoreError { text: health, corrupt: true });
+        }
+        let found = {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            prepare(&transaction)?;
+            let willed = execute_will(&transaction)?;
+            let found = look(&transaction, willed)?;
+            transaction.commit()?;
+            found
+        };
+        Ok((Self { connection, first_own: found.next_order, synchronised: true }, found))
+    }
+
+    /// One transaction; nothing of it is done where it fails.
+    pub(crate) fn write(&mut self, write: &Write) -> Result<(), StoreError> {
+        self.synchronise(!write.records.is_empty())?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert = transaction.prepare("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)")?;
+            for r in &write.records {
+                insert.execute(params![r.order, &*r.group, r.subject.as_str(), headers_to_text(&r.headers), &r.payload[..]])?;
+            }
+            if let Some(last) = write.records.last() {
+                transaction.prepare("UPDATE last_order SET ord = max(ord, ?)")?.execute([last.order])?;
+            }
+            if let Some(will) = &write.will {
+                transaction.prepare("DELETE FROM will")?.execute([])?;
+                let mut insert = transaction.prepare("INSERT INTO will VALUES (NULL, ?, ?, ?, ?)")?;
+                for r in will {
+                    insert.execute(params![&*r.group, r.subject.as_str(), headers_to_text(&r.headers), &r.payload[..]])?;
+                }
+            }
+            let mut erase = transaction.prepare("DELETE FROM records WHERE grp = ? AND ord <= ?")?;
+            for (group, through) in &write.erase {
+                erase.execute(params![&**group, through])?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Records of a group from an order on: at most `most`, and about `most_bytes`; and whether there are more.
+    pub(crate) fn read(&self, group: &Arc<str>, from: u64, most: usize, most_bytes: usize) -> Result<(Vec<Record>, bool), StoreError> {
+        let mut select =
+            self.connection.prepare("SELECT ord, subject, headers, payload FROM records WHERE grp = ? AND ord >= ? ORDER BY ord")?;
+        let mut rows = select.query(params![&**group, from])?;
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            if records.len() == most || bytes >= most_bytes {
+                return Ok((records, true));
+            }
+            let order: u64 = row.get(0)?;
+            let broken = || StoreError { text: format!("the headers of record {order} cannot be read"), corrupt: true };
+            let record = Record {
+                order,
+                group: Arc::clone(group),
+                subject: Subject::from(row.get::<_, String>(1)?),
+                headers: headers_from_text(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?).ok_or_else(broken)?,
+                payload: row.get::<_, Vec<u8>>(3)?.into(),
+                own: order >= self.first_own,
+            };
+            bytes += record.size();
+            records.push(record);
+        }
+        Ok((records, false))
+    }
+
+    /// `FULL` waits for the disk at each commit, `NORMAL` does not.
+    fn synchronise(&mut self, wait: bool) -> Result<(), StoreError> {
+        if self.synchronised != wait {
+            self.connection.pragma_update(None, "synchronous", if wait { "FULL" } else { "NORMAL" })?;
+            self.synchronised = wait;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the tables in a new file; refuses one of another program or a later version.
+fn prepare(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let number = |name: &str| transaction.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i32>(0));
+    let tables: i32 = transaction.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    if tables == 0 && application == 0 && version == 0 {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    } else if application != APPLICATION || version != SCHEMA_VERSION {
+        let text = format!("it is no store of this version (application {application:#x}, version {version})");
+        return Err(StoreError { text, corrupt: true });
+    }
+    Ok(())
+}
+
+/// The will of a process that is gone becomes records, behind all others.
+fn execute_will(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
+    let last: u64 =
+        transaction.query_row("SELECT max(ord, ifnull((SELECT max(ord) FROM records), 0)) FROM last_order", [], |r| r.get(0))?;
+    let moved = transaction.execute(
+        "INSERT INTO records SELECT ? + row_number() OVER (ORDER BY place), grp, subject, headers, payload FROM will ORDER BY place",
+        [last],
+    )? as u64;
+    transaction.execute("DELETE FROM will", [])?;
+    transaction.execute("UPDATE last_order SET ord = ?", [last + moved])?;
+    Ok(moved)
+}
+
+fn look(transaction: &Transaction<'_>, willed: u64) -> Result<Found, StoreError> {
+    let last: Option<u64> = transaction.query_row("SELECT ord FROM last_order", [], |r| r.get(0)).optional()?;
+    let mut select = transaction.prepare("SELECT grp, min(ord), count(*) FROM records GROUP BY grp")?;
+    let groups = select.query_map([], |r| Ok((r.get::<_, String>(0)?.into(), r.get(1)?, r.get(2)?)))?;
+    Ok(Found { next_order: last.unwrap_or(0) + 1, groups: groups.collect::<Result<_, _>>()?, willed, moved: None })
+}
+
+/// Gives the file and its log another name.
+fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let seconds = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let with = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let free = (0..100).map(|n| format!(".unusable-{seconds}-{n}")).find(|s| !with(s).exists());
+    let suffix = free.ok_or_else(|| StoreError { text: "too many unusable files beside it".to_owned(), corrupt: false })?;
+    let failed = |e: std::io::Error| StoreError { text: format!("it is broken and cannot be moved aside: {e}"), corrupt: false };
+    std::fs::rename(path, with(&suffix)).map_err(failed)?;
+    for log in ["-wal", "-shm", "-journal"] {
+        // Most are not there.
+        let _ = std::fs::rename(with(log), with(&format!("{suffix}{log}")));
+    }
+    Ok(with(&suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_nats::HeaderMap;
+    use doom_protocol::header;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn record(order: u64, group: &str) -> Record {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::MSG_ID, format!("id-{order}"));
+        headers.insert("reason", "a \"quoted\" text, and \u{fc}");
+        let payload = vec![u8::try_from(order % 256).unwrap(), 0, 255].into();
+        Record { order, group: group.into(), subject: Subject::from(format!("s.{group}")), headers, payload, own: true }
+    }
+
+    fn put(store: &mut Store, orders: impl IntoIterator<Item = u64>, group: &str) {
+        let records = orders.into_iter().map(|o| record(o, group)).collect();
+        store.write(&Write { records, ..Write::default() }).unwrap();
+    }
+
+    fn orders(store: &Store, group: &str) -> Vec<u64> {
+        store.read(&group.into(), 0, 1_000, 1 << 20).unwrap().0.into_iter().map(|r| r.order).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_whole_by_the_next_process() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, found) = Store::open(&file).unwrap();
+        assert_eq!((found.next_order, found.groups.len()), (1, 0));
+        put(&mut store, 1..=5, "");
+        put(&mut store, 6..=7, "errors");
+        store.write(&Write { erase: vec![("".into(), 2)], ..Write::default() }).unwrap();
+        drop(store);
+        let (store, found) = Store::open(&file).unwrap();
+        assert_eq!(found.groups, [("".into(), 3, 3), ("errors".into(), 6, 2)]);
+        assert_eq!((found.next_order, found.willed), (8, 0));
+        let (read, more) = store.read(&"".into(), 4, 1, 1 << 20).unwrap();
+        let expected = Record { own: false, ..record(4, "") };
+        assert_eq!((read, more), (vec![expected], true));
+        assert_eq!(orders(&store, ""), [3, 4, 5]);
+    }
+
+    #[test]
+    fn orders_are_given_once_even_where_everything_was_erased() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, _) = Store::open(&file).unwrap();
+        put(&mut store, 1..=3, "");
+        store.write(&Write { erase: vec![("".into(), 3)], ..Write::default() }).unwrap();
+        drop(store);
+        assert_eq!(Store::open(&file).unwrap().1.next_order, 4);
+    }
+
+    #[test]
+    fn a_will_becomes_records_behind_all_others_once_and_only_if_it_was_not_withdrawn() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, _) = Store::open(&file).unwrap();
+        let will = |n: u64| Some(vec![record(n, ""), record(n + 1, "run")]);
+        store.write(&Write { will: will(100), ..Write::default() }).unwrap();
+        store.write(&Write { will: will(200), ..Write::default() }).unwrap();
+        put(&mut store, 1..=3, "");
+        drop(store);
+        let (mut store, found) = Store::open(&file).unwrap();
+        assert_eq!((found.willed, found.next_order), (2, 6));
+        assert_eq!((orders(&store, ""), orders(&store, "run")), (vec![1, 2, 3, 4], vec![5]));
+        assert_eq!(store.read(&"".into(), 4, 1, 1).unwrap().0[0].message_id(), "id-200", "the last one");
+        store.write(&Write { will: will(300), ..Write::default() }).unwrap();
+        store.write(&Write { records: vec![record(6, "")], will: Some(Vec::new()), ..Write::default() }).unwrap();
+        drop(store);
+        let (store, found) = Store::open(&file).unwrap();
+        assert_eq!(found.willed, 0);
+        assert_eq!(orders(&store, ""), [1, 2, 3, 4, 6]);
+    }
+
+    #[test]
+    fn a_broken_file_and_one_of_another_program_are_moved_aside() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, _) = Store::open(&file).unwrap();
+        put(&mut store, 1..=500, "");
+        drop(store);
+        // A page in the midst of it.
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2 / 4096 * 4096;
+        bytes[middle..middle + 4096].fill(0xa5);
+        std::fs::write(&file, &bytes).unwrap();
+        let (store, found) = Store::open(&file).unwrap();
+        let (aside, _) = found.moved.unwrap();
+        assert_eq!(std::fs::read(&aside).unwrap(), bytes);
+        assert_eq!(orders(&store, ""), [0; 0]);
+        drop(store);
+        Connection::open(&file).unwrap().pragma_update(None, "user_version", 2).unwrap();
+        let (_, why) = Store::open(&file).unwrap().1.moved.unwrap();
+        assert!(why.contains("version 2"), "{why}");
+    }
+}
