@@ -28,8 +28,8 @@ pub async fn health(options: &Options) -> Result<i32, Failure> {
     }
     let settings = connect_settings(options, &id)?;
     let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
-    if tokio::time::timeout(ANSWER_WITHIN, link.connected()).await.is_err() {
-        complain(format_args!("no NATS server answers within {} s", ANSWER_WITHIN.as_secs()));
+    if let Err(why) = link.connected_within(ANSWER_WITHIN).await {
+        complain(why);
         return Ok(UNHEALTHY);
     }
     let subjects = Subjects::new(&options.subject_root, &id);

@@ -36,9 +36,9 @@ impl Broker {
             tracing::info!(url = shown, "nats-server listening (embedded; it ends with the agent)");
         }
         let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
-        if (config.require_nats || server.is_some()) && tokio::time::timeout(NATS_WITHIN, link.connected()).await.is_err() {
-            let text = format!("no NATS server answers at {shown} within {} s, and one is required", NATS_WITHIN.as_secs());
-            return Err(Failure::new(exit::UNAVAILABLE, text));
+        if config.require_nats || server.is_some() {
+            let unreachable = |why| Failure::new(exit::UNAVAILABLE, format!("{shown}: {why}; NATS is required"));
+            link.connected_within(NATS_WITHIN).await.map_err(unreachable)?;
         }
         if server.is_some() {
             doom_bus::create_streams(link.client(), config.root.as_str()).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;

@@ -83,12 +83,8 @@ async fn broker(config: &Config) -> Result<i32, Failure> {
         }
     };
     let link = doom_bus::connect(&config.connect).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
-    if tokio::time::timeout(ANSWER_WITHIN, link.connected()).await.is_err() {
-        return Err(Failure::new(
-            exit::UNAVAILABLE,
-            format!("no NATS server answers at {} within {} s", hide_secrets(url), ANSWER_WITHIN.as_secs()),
-        ));
-    }
+    let unreachable = |why| Failure::new(exit::UNAVAILABLE, format!("{}: {why}", hide_secrets(url)));
+    link.connected_within(ANSWER_WITHIN).await.map_err(unreachable)?;
     let info = link.client().server_info();
     line("nats", format!("{} (nats-server {}, messages up to {} bytes)", hide_secrets(url), info.version, info.max_payload));
     if let Some(frames) = &config.frames {

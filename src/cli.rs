@@ -224,7 +224,7 @@ pub struct Options {
     /// Log in with a token; better given as DOOM_AGENT_NATS_TOKEN
     #[arg(long, global = true, help_heading = NATS, value_name = "SECRET", hide_short_help = true)]
     pub nats_token: Option<Secret>,
-    /// Certificates to trust for TLS, in PEM, besides the system's
+    /// Certificates to trust for TLS, in PEM, instead of the system's
     #[arg(long, global = true, help_heading = NATS, value_name = "FILE", hide_short_help = true)]
     pub nats_ca: Option<PathBuf>,
     /// Our certificate for mutual TLS, in PEM; goes with --nats-key

@@ -53,8 +53,11 @@ pub fn init(options: &Options, playing: bool) -> Result<(), Failure> {
     let filter = options.log.as_deref().unwrap_or(if playing { USUAL } else { QUIET });
     let no_filter = |e| Failure::new(exit::USAGE, format!("--log {filter:?} is no filter: {e}; write a level such as debug, or {USUAL}"));
     let filter = EnvFilter::builder().parse(filter).map_err(no_filter)?;
-    // What the NATS client says below info has URLs and logins in it.
-    let secrets = filter_fn(|line| !line.target().starts_with("async_nats") || *line.level() <= Level::INFO);
+    // What the NATS client says below info has URLs and logins in it; what it says of each try to connect, the bus says once.
+    let secrets = filter_fn(|line| {
+        let target = line.target();
+        !target.starts_with("async_nats") || *line.level() <= Level::INFO && !target.starts_with("async_nats::connector")
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter).with_ansi(std::io::stderr().is_terminal());
     // Complaining at standard error about a standard error that nobody reads any more would panic.
     let builder = builder.log_internal_errors(false);

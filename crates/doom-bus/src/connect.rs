@@ -1,15 +1,9 @@
 //! The connection: made with retries for ever, watched, and known by a state that anyone may read.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event};
+use percent_encoding::percent_decode_str;
 use rand::Rng;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
@@ -26,7 +20,7 @@ const BACKOFF_MOST: Duration = Duration::from_secs(4);
 /// How the agent proves who it is. Secrets never appear in `Debug`.
 #[derive(Clone, Default)]
 pub enum Auth {
-    /// Nothing, or what the URL says.
+    /// Nothing, or what the first URL with a login says.
     #[default]
     None,
     /// User name and password.
@@ -80,7 +74,7 @@ impl std::fmt::Debug for Auth {
 /// Files for TLS.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// Root certificates beside the system's.
+    /// Root certificates that are trusted in the place of the system's.
     pub ca: Option<PathBuf>,
     /// Our certificate and its key, for mutual TLS.
     pub certificate: Option<(PathBuf, PathBuf)>,
@@ -188,6 +182,8 @@ pub struct Status {
     pub connects: u64,
     /// How often it was lost; what was written before a loss and not confirmed is in doubt.
     pub losses: u64,
+    /// The server has refused the login since it was last up.
+    pub login_refused: bool,
 }
 
 /// A connection and its state.
@@ -208,6 +204,21 @@ impl Link {
     #[must_use]
     pub fn status(&self) -> Status {
         *self.status.borrow()
+    }
+
+    /// Waits at most this long until the connection is up.
+    ///
+    /// # Errors
+    /// Why it is not, for the person who must act; it begins with `no NATS server answers` or `the NATS server refuses the login`.
+    pub async fn connected_within(&self, bound: Duration) -> Result<(), String> {
+        if tokio::time::timeout(bound, self.connected()).await.is_ok() {
+            return Ok(());
+        }
+        Err(if self.status().login_refused {
+            "the NATS server refuses the login; check user, password, token, nkey or credentials".to_owned()
+        } else {
+            format!("no NATS server answers within {} s", bound.as_secs())
+        })
     }
 
     /// Watches the state.
@@ -249,7 +260,7 @@ impl Link {
 /// # Errors
 /// [`ConnectError`] for what can be known to be wrong before the first try.
 pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
-    let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0 });
+    let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0, login_refused: false });
     let servers: Vec<async_nats::ServerAddr> = settings
         .url
         .split(',')
@@ -265,7 +276,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .client_capacity(COMMANDS)
         .reconnect_delay_callback(backoff)
         .event_callback({
-            let watcher = Arc::new(Watcher { sender, connection: settings.name.clone(), refused: AtomicBool::new(false) });
+            let watcher = Arc::new(Watcher { sender, connection: settings.name.clone() });
             move |event| {
                 let watcher = Arc::clone(&watcher);
                 async move { watcher.note(&event) }
@@ -276,7 +287,11 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     }
     let secret = settings.auth.read()?;
     settings.tls.check()?;
-    options = match &settings.auth {
+    let auth = match &settings.auth {
+        Auth::None => of_url(&servers),
+        given => given.clone(),
+    };
+    options = match &auth {
         Auth::None => options,
         Auth::UserPassword(user, password) => options.user_and_password(user.clone(), password.clone()),
         Auth::Token(token) => options.token(token.clone()),
@@ -293,6 +308,16 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     Ok(Link { client, status })
 }
 
+/// The login in the first URL that has one (the client ignores it there): `USER:PASSWORD@`, or `TOKEN@`.
+fn of_url(servers: &[async_nats::ServerAddr]) -> Auth {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match servers.iter().find_map(|server| Some((server.username()?, server.password()))) {
+        Some((user, Some(password))) => Auth::UserPassword(plain(user), plain(password)),
+        Some((token, None)) => Auth::Token(plain(token)),
+        None => Auth::None,
+    }
+}
+
 /// Doubles from 50 ms to 4 s, each time somewhere between half and all of it, so that a population does not come back at once.
 fn backoff(attempt: usize) -> Duration {
     let exponent = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
@@ -304,8 +329,6 @@ fn backoff(attempt: usize) -> Duration {
 struct Watcher {
     sender: watch::Sender<Status>,
     connection: String,
-    /// The server has refused the login since the last connection; said once.
-    refused: AtomicBool,
 }
 
 impl Watcher {
@@ -316,8 +339,8 @@ impl Watcher {
                 self.sender.send_modify(|s| {
                     s.state = LinkState::Connected;
                     s.connects += 1;
+                    s.login_refused = false;
                 });
-                self.refused.store(false, Relaxed);
                 tracing::info!(connection, connects = self.sender.borrow().connects, "connected to NATS");
             }
             Event::Disconnected => {
@@ -341,7 +364,8 @@ impl Watcher {
     /// A try to connect has failed; most often nobody is there, which the state says already.
     fn note_failure(&self, error: &str) {
         let login = error.to_ascii_lowercase().contains("authorization");
-        if login && !self.refused.swap(true, Relaxed) {
+        if login && !self.sender.borrow().login_refused {
+            self.sender.send_modify(|s| s.login_refused = true);
             let connection = self.connection.as_str();
             tracing::warn!(
                 connection,

@@ -77,7 +77,7 @@ fn check_ends_with_the_code_that_playing_would_end_with(backend: Backend) {
     let (code, out, err) = check_of(backend).with(&["--nats", &nobody]).run();
     assert_eq!(code, 69, "{err}");
     says(line(&out, "engine"), engine_says(backend));
-    says(&err, &["no NATS server answers at", &nobody]);
+    says(&err, &["no NATS server answers", &nobody]);
     let state = TempDir::new().unwrap();
     let playing = Spec::new(backend, "A", "basic.cfg").with(&["--pace", "35", "--http", "127.0.0.1:0"]).state_dir(state.path()).spawn();
     playing.http();

@@ -4,3 +4,4 @@ mod bad_input;
 mod commands;
 #[cfg(feature = "vizdoom")]
 mod engine;
+mod login;

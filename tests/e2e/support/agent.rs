@@ -169,6 +169,12 @@ impl Agent {
             .unwrap_or_else(|| panic!("the agent did not log {text:?}"))
     }
 
+    /// Waits for this many log lines that contain `text`.
+    pub(crate) fn wait_lines(&self, text: &str, count: usize) {
+        let enough = |kept: &Kept| (kept.err.iter().filter(|line| line.contains(text)).count() >= count).then_some(());
+        self.look(WITHIN, enough).unwrap_or_else(|| panic!("the agent did not log {text:?} {count} times"));
+    }
+
     /// Where `--http` listens, from the log.
     pub(crate) fn http(&self) -> String {
         let line = self.wait_log("serving /livez");
