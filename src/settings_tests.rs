@@ -56,7 +56,9 @@ fn sample(name: &str) -> (&'static str, &'static str) {
         "id" | "generation" | "experiment" => ("B7", "\"B7\""),
         "scenario" => ("deathmatch", "\"deathmatch\""),
         "set" => ("doom_skill=5", "{ doom_skill = 5 }"),
-        "backend" => ("mock", "\"mock\""),
+        // The one that is not the default of this build.
+        "backend" if cfg!(feature = "vizdoom") => ("mock", "\"mock\""),
+        "backend" => ("vizdoom", "\"vizdoom\""),
         "policy" => ("cycle:ATTACK", "\"cycle:ATTACK\""),
         "policy-param" => ("hold=2.5", "{ hold = 2.5 }"),
         "pace" => ("70", "70"),

@@ -8,6 +8,7 @@ use std::{sync::mpsc, thread, time::Duration};
 use doom_game::{
     BackendFactory, Button, EpisodeStart, GameError, Needs, Scenario, ScreenFormat, ScreenResolution, Variable, VizdoomFactory, find_engine,
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -50,8 +51,8 @@ fn names_and_numbers_are_the_engines() {
 fn an_interrupt_frees_a_new_episode_that_hangs() {
     let mut game = factory("basic.cfg", &[], Needs::default()).start().unwrap();
     let interrupt = game.interrupter();
-    let pid = interrupt.pid().unwrap();
-    assert!(std::process::Command::new("kill").args(["-STOP", &pid.to_string()]).status().unwrap().success());
+    let pid = Pid::from_raw(interrupt.pid().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
     let (returned, wait) = mpsc::channel::<()>();
     let watchdog = thread::spawn(move || {
         let hung = wait.recv_timeout(Duration::from_millis(300)) == Err(mpsc::RecvTimeoutError::Timeout);

@@ -145,9 +145,16 @@ impl NatsServer {
         self.end(Signal::KILL);
     }
 
-    /// Freezes it (SIGSTOP): connections stay open and nothing is answered.
+    /// Freezes it (SIGSTOP): connections stay open and nothing is answered. On return all of its threads have stopped (Linux).
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        let until = Instant::now() + STOP_WITHIN;
+        while let Some(pid) = self.pid()
+            && !has_stopped(pid)
+            && Instant::now() < until
+        {
+            std::thread::yield_now();
+        }
     }
 
     /// Goes on after [`NatsServer::pause`].
@@ -269,6 +276,16 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether every thread of a process is stopped: a signal is obeyed a moment after it was sent. Where nothing tells, it is taken to be.
+fn has_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before the state may hold anything, a parenthesis too.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 /// The client's and the monitor's port from a ports file; `None` while it is not (completely) written.

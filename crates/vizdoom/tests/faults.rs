@@ -14,13 +14,14 @@ use std::{
 };
 
 use common::{START, alive, basic, engine, shared_memory, start};
+use rustix::process::{Pid, Signal, kill_process};
 use vizdoom::{Config, Error, Game};
 
 /// No call may take longer than this once its engine is gone.
 const SOON: Duration = Duration::from_secs(5);
 
-fn signal(name: &str, pid: u32) {
-    assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
+fn signal(signal: Signal, pid: u32) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
 /// Steps until an error, which it returns.
@@ -60,7 +61,7 @@ fn a_killed_engine_is_an_error_at_once_and_a_new_game_starts_in_its_place() {
     let mut game = start(&config);
     game.new_episode(1, None).unwrap();
     let instance = game.instance();
-    signal("KILL", game.killer().pid().unwrap());
+    signal(Signal::KILL, game.killer().pid().unwrap());
     let since = Instant::now();
     let error = step_until_it_fails(&mut game);
     assert!(matches!(&error, Error::UnexpectedExit(text) if text.contains("signal 9")), "{error:?}");
@@ -98,7 +99,7 @@ fn an_engine_killed_while_it_records_is_an_error_at_once() {
     let killer = game.killer();
     let instance = game.instance();
     let (done, failed) = mpsc::channel();
-    signal("KILL", killer.pid().unwrap());
+    signal(Signal::KILL, killer.pid().unwrap());
     thread::spawn(move || {
         let error = step_until_it_fails(&mut game);
         drop(game);
@@ -115,7 +116,7 @@ fn the_killer_lets_go_a_step_that_waits_for_a_stopped_engine() {
     let mut game = start(&basic(dir.path()));
     game.new_episode(1, None).unwrap();
     let killer = game.killer();
-    signal("STOP", killer.pid().unwrap());
+    signal(Signal::STOP, killer.pid().unwrap());
     let (done, failed) = mpsc::channel();
     thread::spawn(move || done.send(step_until_it_fails(&mut game)).unwrap());
     assert_eq!(failed.recv_timeout(Duration::from_millis(300)).unwrap_err(), mpsc::RecvTimeoutError::Timeout, "it does hang");
@@ -130,7 +131,7 @@ fn the_killer_lets_go_a_sender_that_waits_for_room_in_the_queue() {
     let mut game = start(&basic(dir.path()));
     game.new_episode(1, None).unwrap();
     let killer = game.killer();
-    signal("STOP", killer.pid().unwrap());
+    signal(Signal::STOP, killer.pid().unwrap());
     let (done, freed) = mpsc::channel();
     thread::spawn(move || {
         for _ in 0..70 {
@@ -153,7 +154,7 @@ fn a_game_whose_engine_hangs_can_be_dropped() {
     game.new_episode(1, None).unwrap();
     let pid = game.killer().pid().unwrap();
     let instance = game.instance();
-    signal("STOP", pid);
+    signal(Signal::STOP, pid);
     let (done, dropped) = mpsc::channel();
     thread::spawn(move || {
         drop(game);

@@ -84,8 +84,8 @@ impl Host for Engine {
         let mut factory = self.factory(scenario("basic", &[]), Needs::default());
         let mut game = factory.start().unwrap();
         game.new_episode(&seeded(1)).unwrap();
-        let pid = game.interrupter().pid().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+        let pid = game.interrupter().pid().unwrap().try_into().unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::STOP).unwrap();
         (game, factory)
     }
 }
