@@ -1,12 +1,13 @@
-//! The project's chores: `cargo xtask setup`, `demo`, `test`.
+//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`.
 
+mod bench;
 mod demo;
 mod progress;
 mod setup;
 mod test;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,6 +47,13 @@ enum Chore {
         #[arg(last = true, value_name = "ARGUMENT")]
         filter: Vec<String>,
     },
+    /// Set up what is missing, build for release, and measure the agent beside bare loops and Python; --quick takes about a minute.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Arguments for the bench; --help lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -78,5 +86,6 @@ fn run(chore: Chore) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Chore::Test { filter } => test::test(&workspace, &filter),
+        Chore::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
     }
 }

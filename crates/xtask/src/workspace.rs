@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// The workspace that xtask was built in.
 #[derive(Debug, Clone)]
@@ -29,6 +30,25 @@ impl Workspace {
         command.current_dir(&self.root);
         command
     }
+}
+
+/// Runs `cargo build` with these arguments and returns the executables of these names.
+pub(crate) fn build<const N: usize>(workspace: &Workspace, arguments: &[&str], names: [&str; N]) -> Result<[PathBuf; N]> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--message-format", "json-render-diagnostics"]).args(arguments);
+    eprintln!("Building {} (a few minutes the first time)", names.join(" and "));
+    let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("the build failed; what cargo said stands above");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut executables = names.map(|_| PathBuf::new());
+    for (executable, name) in executables.iter_mut().zip(names) {
+        let built = messages.iter().filter(|m| m["target"]["name"] == name).find_map(|m| m["executable"].as_str());
+        *executable = built.with_context(|| format!("cargo did not say where it put {name}"))?.into();
+    }
+    Ok(executables)
 }
 
 /// As a person would type it.
