@@ -25,14 +25,14 @@ pub(crate) fn flush(progress: &Progress) {
     let episodes = &finished.episodes;
     if episodes.len() <= FEW {
         episodes.iter().for_each(one);
-    } else if let (Some(first), Some(last)) = (episodes.first(), episodes.last()) {
-        let mean = |value: fn(&LastEpisode) -> f64| episodes.iter().map(value).sum::<f64>() / episodes.len() as f64;
+    } else if let Some(first) = episodes.first() {
+        let mean = |sum: f64| (sum / finished.count as f64 * 100.0).round() / 100.0;
         tracing::info!(
             first = first.number,
-            last = last.number + finished.more,
-            mean_reward = mean(|e| e.total_reward),
-            mean_steps = mean(|e| e.steps as f64),
-            mean_kills = mean(|e| e.kills as f64),
+            last = first.number + finished.count - 1,
+            mean_reward = mean(finished.reward),
+            mean_steps = mean(finished.steps as f64),
+            mean_kills = mean(finished.kills as f64),
             "episodes finished"
         );
     }

@@ -28,8 +28,11 @@ pub(crate) struct LastEpisode {
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
     pub(crate) episodes: Vec<LastEpisode>,
-    /// Further ones, for which there was no room.
-    pub(crate) more: u64,
+    /// How many there were, and sums over all of them, also over those for which there was no room.
+    pub(crate) count: u64,
+    pub(crate) reward: f64,
+    pub(crate) steps: u64,
+    pub(crate) kills: i64,
 }
 
 /// See the module.
@@ -75,15 +78,17 @@ impl Progress {
     pub(crate) fn set_last_episode(&self, last: LastEpisode) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.count += 1;
+        finished.reward += last.total_reward;
+        finished.steps += last.steps;
+        finished.kills += last.kills;
         if finished.episodes.len() < MOST_FINISHED {
             finished.episodes.push(last);
-        } else {
-            finished.more += 1;
         }
     }
 
     pub(crate) fn take_finished(&self) -> Finished {
-        let empty = Finished { episodes: Vec::with_capacity(MOST_FINISHED), more: 0 };
+        let empty = Finished { episodes: Vec::with_capacity(MOST_FINISHED), ..Finished::default() };
         std::mem::replace(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner), empty)
     }
 
