@@ -8,8 +8,9 @@ use rand::Rng;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 
-/// Pings this far apart; two unanswered ones end the connection, so that a dead peer is noticed within ten seconds.
-const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// Pings this far apart. The client gives up when two are unanswered and the next is due, at the latest four intervals after the last
+/// answer, so that a dead peer is noticed within ten seconds.
+const PING_INTERVAL: Duration = Duration::from_millis(2_400);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait for the connection within the client. More than twice what the telemetry publisher has under way at most, so
 /// that publishing does not wait where a server takes nothing any more.
