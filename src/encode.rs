@@ -13,7 +13,10 @@ use doom_protocol::{
 };
 use serde_json::Value;
 
-use crate::game_loop::{RecordSlot, ScoreSlot, StepEvent, StepSlot, kill_rate, survival};
+use crate::{
+    game_loop::{Closed, RecordSlot, ScoreSlot, StepEvent, StepSlot, kill_rate, survival},
+    will::Will,
+};
 
 /// What is the same in all events of a run.
 #[derive(Debug)]
@@ -116,14 +119,12 @@ macro_rules! of_episode {
 
 pub(crate) use of_episode;
 
-/// Encodes one run's slots.
+/// Encodes one run's steps.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     facts: Arc<RunFacts>,
     action: Subject,
     observe: Subject,
-    score: Subject,
-    death: Subject,
     buttons: Vec<&'static str>,
     deltas: Vec<&'static str>,
     variables: Vec<&'static str>,
@@ -137,8 +138,6 @@ impl Encoder {
         Self {
             action: subject(&facts.subjects.action),
             observe: subject(&facts.subjects.observe),
-            score: subject(&facts.subjects.score),
-            death: subject(&facts.subjects.death),
             buttons: facts.buttons.iter().map(|b| b.name()).collect(),
             deltas: facts.buttons.iter().filter(|b| b.is_delta()).map(|b| b.name()).collect(),
             variables: facts.variables.iter().map(|v| v.name()).collect(),
@@ -146,6 +145,19 @@ impl Encoder {
             names: String::new(),
             facts,
         }
+    }
+}
+
+/// Encodes one run's records.
+#[derive(Debug)]
+pub(crate) struct RecordEncoder {
+    facts: Arc<RunFacts>,
+    will: Will,
+}
+
+impl RecordEncoder {
+    pub(crate) fn new(facts: Arc<RunFacts>, will: Will) -> Self {
+        Self { facts, will }
     }
 }
 
@@ -204,10 +216,12 @@ impl Encode<StepSlot> for Encoder {
     }
 }
 
-impl Encode<RecordSlot> for Encoder {
+impl Encode<RecordSlot> for RecordEncoder {
     fn encode(&mut self, codec: Codec, seq: u64, slot: &RecordSlot, _numbers: &[f64], out: &mut Vec<Outgoing>) {
+        self.will.see(slot);
         let facts = &*self.facts;
         match slot {
+            RecordSlot::Opened(_) => {}
             RecordSlot::Death(death) => {
                 let mut stamp = facts.stamp(death.episode, death.at, seq);
                 stamp.message_id = Some(format!("{}-{seq}", facts.instance));
@@ -220,9 +234,9 @@ impl Encode<RecordSlot> for Encoder {
                     damage_taken: death.damage_taken,
                     survival_seconds: survival(death.tics),
                 });
-                out.extend(event(codec, self.death.clone(), stamp, payload, true));
+                out.extend(event(codec, Subject::from(facts.subjects.death.clone()), stamp, payload, true));
             }
-            RecordSlot::Score(score) => self.score(codec, seq, score, out),
+            RecordSlot::Score(score) => facts.score(codec, seq, score, out),
             RecordSlot::Error { at, kind, message, fatal, episode } => {
                 let payload = ErrorEvent {
                     agent_id: facts.agent.as_str().into(),
@@ -239,6 +253,12 @@ impl Encode<RecordSlot> for Encoder {
                 let payload = lifecycle(facts, *at, "recovering");
                 out.extend(facts.system(codec, &facts.subjects.lifecycle, &format!("recovering-{}", at.as_micros()), *at, payload));
             }
+        }
+    }
+
+    fn will(&mut self, codec: Codec, out: &mut Vec<Outgoing>) {
+        if let Some(score) = self.will.score() {
+            self.facts.score(codec, 0, &score, out);
         }
     }
 }
@@ -259,10 +279,11 @@ pub(crate) fn lifecycle<'a>(facts: &'a RunFacts, at: Timestamp, state: &'a str) 
     }
 }
 
-impl Encoder {
+impl RunFacts {
     /// The score, then the generation's and the experiment's copies, each under its own id.
     fn score(&self, codec: Codec, seq: u64, score: &ScoreSlot, out: &mut Vec<Outgoing>) {
-        let facts = &*self.facts;
+        let facts = self;
+        let lost = score.closed == Closed::AgentLost;
         let at = score.completed_at;
         let names: Vec<&str> = score.schema.variables.iter().map(|v| v.name()).collect();
         let payload = of_episode!(Score, facts, score.episode, at, {
@@ -297,20 +318,23 @@ impl Encoder {
             started_at: score.started_at,
             completed_at: at,
         });
-        let stamp = |seq: u64, suffix: &str, id_seq: u64| {
+        // How far a process had counted that was killed is not known; its lost episode has an id of its own and no seq.
+        let name = if lost { format!("{}-lost-{}", facts.instance, score.episode) } else { format!("{}-{seq}", facts.instance) };
+        let subject = Subject::from(facts.subjects.score.clone());
+        let stamp = |seq: u64, suffix: &str| {
             let mut stamp = facts.stamp(score.episode, at, seq);
-            stamp.message_id = Some(format!("{}-{id_seq}{suffix}", facts.instance));
+            stamp.message_id = Some(format!("{name}{suffix}"));
             stamp
         };
         if let Some(generation) = &facts.generation {
-            let subject = Subject::from(facts.subjects.generation_score(generation));
-            out.extend(event(codec, self.score.clone(), stamp(seq, "", seq), payload.clone(), true));
-            out.extend(event(codec, subject, stamp(0, "-generation", seq), GenerationScore(payload), true));
+            let copy = Subject::from(facts.subjects.generation_score(generation));
+            out.extend(event(codec, subject, stamp(seq, ""), payload.clone(), true));
+            out.extend(event(codec, copy, stamp(0, "-generation"), GenerationScore(payload), true));
         } else {
-            out.extend(event(codec, self.score.clone(), stamp(seq, "", seq), payload, true));
+            out.extend(event(codec, subject, stamp(seq, ""), payload, true));
         }
         if let (Some(experiment), Some(run)) = (&facts.experiment, facts.run) {
-            let fault = score.closed.as_str() == "engine_fault";
+            let fault = matches!(score.closed, Closed::EngineFault | Closed::AgentLost);
             let complete = facts.episodes_total != 0 && score.episode >= facts.episodes_total;
             let run_event = ExperimentRun {
                 agent_id: facts.agent.as_str().into(),
@@ -334,7 +358,7 @@ impl Encoder {
                 },
             };
             let subject = Subject::from(facts.subjects.experiment_run(experiment, run));
-            out.extend(event(codec, subject, stamp(0, "-experiment", seq), run_event, false));
+            out.extend(event(codec, subject, stamp(0, "-experiment"), run_event, false));
         }
     }
 }

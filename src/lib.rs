@@ -29,10 +29,12 @@ mod run;
 pub mod secret;
 pub mod settings;
 mod settings_file;
+pub mod signals;
 mod snapshot;
 mod state_dir;
 mod terminal;
 mod values;
 mod watchdog;
+mod will;
 
 pub use run::{Outcome, run};

@@ -11,8 +11,8 @@ use doom_agent::{
     outputs::complain,
     run,
     settings::{self, Invocation},
+    signals,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
     match start() {
@@ -37,24 +37,7 @@ fn start() -> Result<i32, Failure> {
         Some(Command::Check) => runtime.block_on(check::check(&options, &given)),
         None => {
             let config = Config::resolve(&options)?;
-            runtime.block_on(async {
-                let fail = |e| Failure::new(exit::INTERNAL, format!("signals cannot be received: {e}"));
-                let signals = (signal(SignalKind::interrupt()).map_err(fail)?, signal(SignalKind::terminate()).map_err(fail)?);
-                run(config, told_to_stop(signals)).await.map(|outcome| outcome.code)
-            })
+            runtime.block_on(async { run(config, signals::told_to_stop()?).await.map(|outcome| outcome.code) })
         }
     }
-}
-
-/// Completes at the first SIGINT or SIGTERM; the second one ends the process at once.
-async fn told_to_stop((mut interrupt, mut terminate): (Signal, Signal)) {
-    let first = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    };
-    tracing::info!(signal = first, "stopping; a second signal quits at once");
-    tokio::spawn(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        std::process::exit(exit::KILLED)
-    });
 }

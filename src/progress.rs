@@ -7,6 +7,8 @@ use std::sync::{
 
 use doom_game::Interrupt;
 
+use crate::game_loop::LastFigures;
+
 /// Finished episodes that wait to be logged; more are only counted.
 const MOST_FINISHED: usize = 256;
 
@@ -50,6 +52,8 @@ pub(crate) struct Progress {
     pub(crate) episodes_done: AtomicU64,
     pub(crate) tic: AtomicU32,
     pub(crate) engine_restarts: AtomicU32,
+    /// Of the open episode.
+    pub(crate) figures: LastFigures,
     engine: Mutex<Option<Arc<dyn Interrupt>>>,
     last: Mutex<LastEpisode>,
     finished: Mutex<Finished>,

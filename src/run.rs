@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     commands,
     config::Config,
-    encode::{Encoder, RunFacts, lifecycle},
+    encode::{Encoder, RecordEncoder, RunFacts, lifecycle},
     episode_log,
     exit::{self, Failure},
     frames::Frames,
@@ -38,6 +38,7 @@ use crate::{
     snapshot::Snapshot,
     state_dir::StateDir,
     terminal, watchdog,
+    will::Will,
 };
 
 /// Slots of the telemetry lane: about two seconds of the fastest loop.
@@ -138,8 +139,15 @@ impl Agent {
         ));
         let placement = Arc::new(Placement::choose(config.cpu).await);
         let spool = if link.is_some() { open_spool(&state_dir.spool(), Arc::clone(&placement)).await } else { None };
-        let (records, system) =
-            Records::new(records, Encoder::new(Arc::clone(&facts)), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
+        let will = Will::new(Arc::clone(&progress), Arc::clone(&ledger), clock);
+        let (records, system) = Records::new(
+            records,
+            RecordEncoder::new(Arc::clone(&facts), will),
+            sink,
+            Arc::clone(&ledger),
+            RecordSettings::default(),
+            spool,
+        );
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());

@@ -15,8 +15,9 @@ use hdrhistogram::Histogram;
 
 use super::{
     Outbox, Plan,
+    figures::Figures,
     pace::Pacer,
-    slots::{Closed, DeathSlot, RecordSlot, ScoreSlot, StepEvent, StepSlot},
+    slots::{Closed, DeathSlot, OpenedSlot, RecordSlot, ScoreSlot, StepEvent, StepSlot},
     tally::Tally,
 };
 use crate::{
@@ -59,6 +60,12 @@ struct Running {
     telemetry_before: (u64, u64),
 }
 
+impl Running {
+    fn tics(&self) -> u32 {
+        self.tic.saturating_sub(self.first_tic)
+    }
+}
+
 impl Episode<'_> {
     /// Plays it to its end. An error closes it as `engine_fault`.
     pub(super) fn play(mut self) -> Result<Closed, GameError> {
@@ -81,9 +88,17 @@ impl Episode<'_> {
         running.first_tic = first.tic;
         running.tic = first.tic;
         self.tally.begin(first.variables);
+        self.show_figures(&running);
         self.progress.episode.store(self.number, Relaxed);
         self.progress.tic.store(first.tic, Relaxed);
         self.progress.beat();
+        self.outbox.opened(OpenedSlot {
+            episode: self.number,
+            seed: self.seed,
+            engine_version: Arc::clone(self.engine_version),
+            schema: Arc::clone(self.schema),
+            started_at: running.started_at,
+        });
         self.offer_observation(&running, running.started_at, 0.0, None);
         let result = self.steps(&mut running);
         let closed = match &result {
@@ -124,6 +139,7 @@ impl Episode<'_> {
             let observation = self.backend.observe();
             running.tic = observation.tic;
             self.tally.see(observation.variables);
+            self.show_figures(running);
             let now = Instant::now();
             self.progress.last_step.store(self.clock.micros(now), Relaxed);
             self.progress.steps.store(self.progress.steps.load(Relaxed) + 1, Relaxed);
@@ -134,6 +150,23 @@ impl Episode<'_> {
                 return Ok(Closed::ByGame(end));
             }
         }
+    }
+
+    fn show_figures(&self, running: &Running) {
+        let tally = &*self.tally;
+        self.progress.figures.write(&Figures {
+            episode: self.number,
+            steps: running.steps,
+            tics: running.tics(),
+            total_reward: running.total_reward,
+            kills: tally.kills(),
+            damage_dealt: tally.damage_dealt(),
+            damage_taken: tally.damage_taken(),
+            hits: tally.hits(),
+            items: tally.items(),
+            ammo_used: tally.ammo_used(),
+            cells_visited: tally.cells_visited(),
+        });
     }
 
     fn offer_action(&mut self, running: &Running, at: Timestamp, decision_us: u64) {
@@ -164,7 +197,7 @@ impl Episode<'_> {
     /// Death (only if dead), then score.
     fn close(&mut self, running: Running, closed: Closed) {
         let completed_at = self.clock.now();
-        let tics = running.tic.saturating_sub(running.first_tic);
+        let tics = running.tics();
         let tally = &*self.tally;
         if closed == Closed::ByGame(End::Death) {
             self.outbox.record(RecordSlot::Death(DeathSlot {

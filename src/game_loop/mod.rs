@@ -4,6 +4,7 @@
 //! instants) and neither allocates, locks nor logs there.
 
 mod episode;
+mod figures;
 mod outbox;
 mod pace;
 mod seeds;
@@ -19,13 +20,13 @@ use hdrhistogram::Histogram;
 use self::{
     episode::Episode,
     pace::Pacer,
-    slots::Closed,
     tally::{Places, Tally},
 };
 pub(crate) use self::{
     episode::{kill_rate, survival},
+    figures::LastFigures,
     outbox::Outbox,
-    slots::{RecordSlot, ScoreSlot, StepEvent, StepSlot},
+    slots::{Closed, OpenedSlot, RecordSlot, ScoreSlot, StepEvent, StepSlot},
     tally::score_needs,
 };
 pub use self::{pace::Pace, seeds::Seeds};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doom_bus::{LaneSender, Ledger};
 use doom_game::Observation;
 
-use super::slots::{RecordSlot, StepSlot};
+use super::slots::{OpenedSlot, RecordSlot, StepSlot};
 use crate::frames::FrameTap;
 
 /// See the module.
@@ -55,11 +55,18 @@ impl Outbox {
         }
     }
 
+    /// Offers what is known of an episode at its start; where the lane is full, nobody will speak for it.
+    pub(crate) fn opened(&mut self, slot: OpenedSlot) {
+        if !self.records.is_full() {
+            self.records.offer(0, RecordSlot::Opened(Box::new(slot)), &[]);
+        }
+    }
+
     /// Offers a death or score.
     pub(crate) fn record(&mut self, slot: RecordSlot) {
         let seq = match slot {
             RecordSlot::Death(_) | RecordSlot::Score(_) => self.next(),
-            RecordSlot::Error { .. } | RecordSlot::Recovering { .. } => 0,
+            RecordSlot::Opened(_) | RecordSlot::Error { .. } | RecordSlot::Recovering { .. } => 0,
         };
         self.records.offer(seq, slot, &[]);
     }

@@ -38,6 +38,8 @@ pub(crate) enum Closed {
     ByGame(End),
     Aborted,
     EngineFault,
+    /// Said by the next start, of an episode that a killed agent left open.
+    AgentLost,
 }
 
 impl Closed {
@@ -46,6 +48,7 @@ impl Closed {
             Self::ByGame(end) => end.as_str(),
             Self::Aborted => "aborted",
             Self::EngineFault => "engine_fault",
+            Self::AgentLost => "agent_lost",
         }
     }
 }
@@ -53,10 +56,30 @@ impl Closed {
 /// What must not be lost.
 #[derive(Debug)]
 pub(crate) enum RecordSlot {
+    /// No record, but what one would need should the agent be killed.
+    Opened(Box<OpenedSlot>),
     Death(DeathSlot),
     Score(Box<ScoreSlot>),
-    Error { at: Timestamp, kind: &'static str, message: String, fatal: bool, episode: Option<u64> },
-    Recovering { at: Timestamp },
+    Error {
+        at: Timestamp,
+        kind: &'static str,
+        message: String,
+        fatal: bool,
+        episode: Option<u64>,
+    },
+    Recovering {
+        at: Timestamp,
+    },
+}
+
+/// An episode at its start.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenedSlot {
+    pub(crate) episode: u64,
+    pub(crate) seed: u32,
+    pub(crate) engine_version: Arc<str>,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) started_at: Timestamp,
 }
 
 #[derive(Debug)]

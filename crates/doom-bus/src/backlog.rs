@@ -28,8 +28,10 @@ const BATCH: usize = 512;
 const MOST_UNERASED: usize = 256;
 /// An erasure waits this long for a transaction that it can share.
 const ERASE_AFTER: Duration = Duration::from_millis(250);
-/// A disk that does not answer for this long counts as none, until it answers.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// A disk that does not answer for this long counts as none, until it answers. A busy one has been seen to take eleven seconds.
+const STALLED_AFTER: Duration = Duration::from_secs(20);
+/// The same when the agent ends, where records that wait for the disk for too long would miss the broker as well.
+const STALLED_AT_THE_END: Duration = Duration::from_secs(1);
 /// A disk that failed is tried again after this long.
 const RETRY_DISK: Duration = Duration::from_secs(5);
 /// How long the last transactions may take when the agent ends.
@@ -137,6 +139,7 @@ pub(crate) struct Backlog {
     spool: Option<Spool>,
     disk: Disk,
     writing: Option<Writing>,
+    stalled_after: Duration,
     reading: bool,
     erase: BTreeMap<Arc<str>, u64>,
     erase_at: Option<Instant>,
@@ -171,6 +174,7 @@ impl Backlog {
             disk: if spool.is_some() { Disk::Good } else { Disk::None },
             spool,
             writing: None,
+            stalled_after: STALLED_AFTER,
             reading: false,
             erase: BTreeMap::new(),
             erase_at: None,
@@ -188,6 +192,11 @@ impl Backlog {
     /// Nothing waits for the disk before it can be sent.
     pub(crate) fn is_committed(&self) -> bool {
         self.pending.is_empty()
+    }
+
+    /// The agent ends: from now on a slow disk is waited for no longer than a second.
+    pub(crate) fn hurry(&mut self) {
+        self.stalled_after = STALLED_AT_THE_END;
     }
 
     /// Takes a record over. Where memory is all there is and it is full, the oldest one goes.
@@ -252,8 +261,8 @@ impl Backlog {
     /// Asks the disk for what is due. Never waits.
     pub(crate) fn ask(&mut self) {
         let now = Instant::now();
-        if self.disk == Disk::Good && self.writing.as_ref().is_some_and(|w| now >= w.since + STALLED_AFTER) {
-            self.fail(&format!("it has not answered for {} s", STALLED_AFTER.as_secs()));
+        if self.disk == Disk::Good && self.writing.as_ref().is_some_and(|w| now >= w.since + self.stalled_after) {
+            self.fail(&format!("it has not answered for {} s", self.stalled_after.as_secs()));
         }
         self.ask_write(now);
         self.ask_read(now);
@@ -278,10 +287,11 @@ impl Backlog {
         } else {
             records.extend(self.pending.iter().take(BATCH).cloned());
         }
-        // The will speaks of what came after the last record pushed, so it goes with that one.
+        // The will speaks of what came after the last record pushed, so it goes with that one. The one on disk may speak of an episode
+        // whose score is among these records, so it goes in any case.
         let whole = self.disk != Disk::Good || records.len() == self.pending.len();
-        let will = (self.will_changed && whole).then(|| self.will.clone());
-        self.will_changed &= !whole;
+        let will = if whole { self.will_changed.then(|| self.will.clone()) } else { Some(Vec::new()) };
+        self.will_changed = !whole && (self.will_changed || !self.will.is_empty());
         let through = records.last().map_or(0, |r| r.order);
         let erase: Vec<_> = std::mem::take(&mut self.erase).into_iter().collect();
         self.erase_at = None;
@@ -319,7 +329,7 @@ impl Backlog {
             Disk::Good => None,
         };
         let write = match (&self.writing, self.disk) {
-            (Some(w), Disk::Good) => Some(w.since + STALLED_AFTER),
+            (Some(w), Disk::Good) => Some(w.since + self.stalled_after),
             (Some(_), _) => None,
             (None, Disk::Good) => self.erase_at,
             (None, _) => retry,

@@ -101,6 +101,12 @@ impl<S> LaneSender<S> {
         taken
     }
 
+    /// What is offered now would not find room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.slots.is_full()
+    }
+
     /// Waits for room; `false` where the reader is gone.
     fn wait(&mut self) -> bool {
         let _ = self.wake.writer.set(std::thread::current());

@@ -29,6 +29,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(5);
 /// System records that wait to be taken over; they are rare.
 const SYSTEM_SLOTS: usize = 256;
+/// Which stream may store a record that is shown to live viewers: none has such a name. One that appears at this moment would else have it before
+/// its turn.
+const LIVE_ONLY: &str = "live.only";
 /// After the deadline the last system records are waited for this long.
 const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
 /// The figures of an open episode are noted this often.
@@ -137,6 +140,9 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 self.dispatch().await;
             }
             let lane_done = self.lane.is_finished();
+            if lane_done {
+                self.backlog.hurry();
+            }
             let hopeless =
                 self.backlog.is_committed() && self.backlog.groups.values().all(|g| !g.in_flight && (g.is_done() || g.is_hopeless()));
             self.settled.send_replace(lane_done && hopeless);
@@ -216,7 +222,11 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
     /// Starts what can be started: the first record of every group that has none under way.
     async fn dispatch(&mut self) {
         let Some(link) = self.sink.link.clone() else { return };
-        let publish = |r: &Record| link.client().publish_with_headers(r.subject.clone(), r.headers.clone(), r.payload.clone());
+        let publish = |r: &Record| {
+            let mut headers = r.headers.clone();
+            headers.insert(async_nats::header::NATS_EXPECTED_STREAM, LIVE_ONLY);
+            link.client().publish_with_headers(r.subject.clone(), headers, r.payload.clone())
+        };
         for record in std::mem::take(&mut self.backlog.live_only) {
             // Live viewers are owed a try, no more; the record itself is on disk.
             let _ = publish(&record).await;

@@ -1,12 +1,55 @@
 //! A spool that cannot be used: the agent warns, plays and delivers from memory, and health says so.
 
-use serde_json::json;
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{SCORE, assert_complete, spool};
-use crate::support::{Backend, JetStream, Spec, Tap, WITHIN, nats_with_streams, on_both};
+use super::{SCORE, assert_complete, play, short_episodes, spool};
+use crate::support::{Agent, Backend, JetStream, Spec, Tap, WITHIN, http, nats_with_streams, on_both};
 
-on_both!(a_file_that_is_no_spool_is_moved_aside_and_kept, without_a_spool_records_are_kept_in_memory_and_health_says_so);
+on_both!(
+    a_file_that_is_no_spool_is_moved_aside_and_kept,
+    without_a_spool_records_are_kept_in_memory_and_health_says_so,
+    a_disk_that_takes_nothing_any_more_is_said_and_used_again_when_it_does,
+);
+
+/// Lets an agent's process write to no file any more, or lifts that again.
+fn limit_files(agent: &Agent, bytes: Option<u64>) {
+    let pid = Pid::from_raw(agent.pid());
+    let maximum = rustix::process::prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap().maximum;
+    rustix::process::prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum }).unwrap();
+}
+
+fn a_disk_that_takes_nothing_any_more_is_said_and_used_again_when_it_does(backend: Backend) {
+    let (server, state) = (nats_with_streams(), TempDir::new().unwrap());
+    let url = server.url();
+    let streams = JetStream::open(&url);
+    let mut agent = short_episodes(backend, &url, state.path()).with(&["--events", "events.jsonl"]).spawn_ready();
+    let address = agent.http();
+    let durable = |what: &str, is: bool| {
+        let text =
+            http::wait_get(&address, "/livez", what, |_, body| serde_json::from_str::<Value>(body).unwrap()["records"]["durable"] == is);
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    play(&address, 5.0);
+    limit_files(&agent, Some(0));
+    let health = durable("without a disk", false);
+    assert_eq!((&health["healthy"], &health["records"]["lost"]), (&true.into(), &0.into()));
+    play(&address, 20.0);
+    limit_files(&agent, None);
+    durable("with a disk again", true);
+    play(&address, 5.0);
+    agent.signal(Signal::KILL);
+    assert_eq!(agent.wait_exit(WITHIN), -9);
+    for text in ["the record spool cannot be written", "the record spool can be written again"] {
+        assert_eq!(agent.log().iter().filter(|l| l.contains(text)).count(), 1, "{text}: {:#?}", agent.log());
+    }
+    // And it is as good as before: what the killed one left is sent.
+    let (code, _, err) = short_episodes(backend, &url, state.path()).with(&["--episodes", "2"]).run();
+    assert_eq!(code, 0, "{err}");
+    let instances = assert_complete(&streams.stored("AGENT_EVENTS", SCORE));
+    assert!(instances.len() == 2 && instances[0].1 >= 29, "{instances:?}");
+}
 
 fn a_file_that_is_no_spool_is_moved_aside_and_kept(backend: Backend) {
     let (server, state) = (nats_with_streams(), TempDir::new().unwrap());

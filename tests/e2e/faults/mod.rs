@@ -1,14 +1,19 @@
 //! Faults that are caused for real: signals, connections that break, disks that refuse. What is proven is listed in docs/RELIABILITY.md.
 
+mod connection;
 mod disk;
+mod lost_episode;
 mod restart;
+mod streams;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use crate::support::Event;
+use rustix::process::Signal;
+
+use crate::support::{Agent, Backend, Event, JetStream, Spec, WITHIN, http};
 
 const SCORE: &str = "clau-doom.agent.A.score";
 const LIFECYCLE: &str = "clau-doom.system.doom_agent.lifecycle";
@@ -16,6 +21,29 @@ const LIFECYCLE: &str = "clau-doom.system.doom_agent.lifecycle";
 /// Where agent A keeps its records.
 fn spool(state: &Path) -> PathBuf {
     state.join("clau-doom/A/records.sqlite")
+}
+
+/// Twenty episodes a second, each of 35 tics.
+fn short_episodes(backend: Backend, url: &str, state: &Path) -> Spec {
+    let spec = Spec::new(backend, "A", "basic.cfg").with(&["--nats", url, "--set", "episode_timeout=35", "--pace", "700"]);
+    spec.with(&["--frame-skip", "4", "--http", "127.0.0.1:0"]).state_dir(state)
+}
+
+/// Waits until so many more episodes have ended.
+fn play(address: &str, more: f64) {
+    let episodes = |text: &str| http::metric(text, "episodes_completed");
+    let before = episodes(&http::get(address, "/metrics").1);
+    http::wait_get(address, "/metrics", "further episodes", |_, text| episodes(text) >= before + more);
+}
+
+/// Waits until every record is stored, and ends the agent; nothing may have been lost. Returns the scores that are stored.
+fn finish(mut agent: Agent, address: &str, streams: &JetStream) -> Vec<Event> {
+    let text =
+        http::wait_get(address, "/metrics", "a moment without a record that waits", |_, text| http::metric(text, "records_spooled") == 0.0);
+    assert_eq!(http::metric(&text, "records_lost"), 0.0);
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.wait_exit(WITHIN), 0);
+    streams.stored("AGENT_EVENTS", SCORE)
 }
 
 /// Each record is stored once, and each instance's scores are numbered from 1 without a gap, in order. Returns the instances in the order in

@@ -4,16 +4,10 @@ use nats_server_process::NatsServer;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{LIFECYCLE, SCORE, assert_complete};
-use crate::support::{Backend, JetStream, Spec, WITHIN, free_port, http, on_both};
+use super::{LIFECYCLE, SCORE, assert_complete, play, short_episodes};
+use crate::support::{Backend, JetStream, WITHIN, free_port, on_both};
 
 on_both!(records_of_a_killed_agent_are_sent_once_by_its_next_start, records_left_at_the_end_are_kept_and_said_to_be);
-
-/// Twenty episodes a second.
-fn short_episodes(backend: Backend, url: &str, state: &TempDir) -> Spec {
-    let spec = Spec::new(backend, "A", "basic.cfg").with(&["--nats", url, "--set", "episode_timeout=35", "--pace", "700"]);
-    spec.with(&["--frame-skip", "4", "--http", "127.0.0.1:0"]).state_dir(state.path())
-}
 
 fn server_on(port: u16) -> (NatsServer, JetStream) {
     let server = NatsServer::builder().jetstream(true).port(port).start().unwrap();
@@ -27,16 +21,14 @@ fn records_of_a_killed_agent_are_sent_once_by_its_next_start(backend: Backend) {
     let url = format!("nats://127.0.0.1:{port}");
     // Killed twice, with records of two instances to be sent by the third.
     for _ in 0..2 {
-        let mut agent = short_episodes(backend, &url, &state).spawn();
+        let mut agent = short_episodes(backend, &url, state.path()).spawn();
         let address = agent.http();
-        let episodes = |text: &str| http::metric(text, "episodes_completed");
-        let before = episodes(&http::get(&address, "/metrics").1);
-        http::wait_get(&address, "/metrics", "twenty episodes", |_, text| episodes(text) >= before + 20.0);
+        play(&address, 20.0);
         agent.signal(Signal::KILL);
         assert_eq!(agent.wait_exit(WITHIN), -9);
     }
     let (_server, streams) = server_on(port);
-    let next = short_episodes(backend, &url, &state).with(&["--episodes", "3", "--codec", "msgpack"]);
+    let next = short_episodes(backend, &url, state.path()).with(&["--episodes", "3", "--codec", "msgpack"]);
     let (code, _, err) = next.run();
     assert_eq!(code, 0, "{err}");
     let stored = streams.stored("AGENT_EVENTS", SCORE);
@@ -52,7 +44,7 @@ fn records_of_a_killed_agent_are_sent_once_by_its_next_start(backend: Backend) {
     }
     assert!(first < last, "earlier ones first");
     // What was acknowledged is erased: another start sends nothing again.
-    let (code, _, err) = short_episodes(backend, &url, &state).with(&["--episodes", "1"]).run();
+    let (code, _, err) = short_episodes(backend, &url, state.path()).with(&["--episodes", "1"]).run();
     assert_eq!(code, 0, "{err}");
     assert!(!err.contains("records of an earlier process"), "{err}");
     assert_eq!(streams.stored("AGENT_EVENTS", SCORE).len(), stored.len() + 1);
@@ -61,14 +53,14 @@ fn records_of_a_killed_agent_are_sent_once_by_its_next_start(backend: Backend) {
 fn records_left_at_the_end_are_kept_and_said_to_be(backend: Backend) {
     let (port, state) = (free_port(), TempDir::new().unwrap());
     let url = format!("nats://127.0.0.1:{port}");
-    let (code, _, err) = short_episodes(backend, &url, &state)
+    let (code, _, err) = short_episodes(backend, &url, state.path())
         .with(&["--episodes", "5", "--shutdown-timeout", "1s", "--experiment", "e", "--run", "7"])
         .run();
     assert_eq!(code, 0, "{err}");
     // Five scores, five copies for the experiment, and that it stopped.
     assert!(err.contains("records that no stream has acknowledged are kept") && err.contains("records=11"), "{err}");
     let (_server, streams) = server_on(port);
-    let (code, _, err) = short_episodes(backend, &url, &state).with(&["--episodes", "2"]).run();
+    let (code, _, err) = short_episodes(backend, &url, state.path()).with(&["--episodes", "2"]).run();
     assert_eq!(code, 0, "{err}");
     let scores = streams.stored("AGENT_EVENTS", SCORE);
     let instances = assert_complete(&scores);

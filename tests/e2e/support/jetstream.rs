@@ -50,10 +50,21 @@ impl JetStream {
 
     /// Gives a stream other subjects.
     pub(crate) fn update(&self, name: &str, subjects: &[&str]) {
+        self.change(name, "subjects", json!(subjects));
+    }
+
+    /// Changes one setting of a stream.
+    pub(crate) fn change(&self, name: &str, key: &str, value: Value) {
         let mut config = self.api(&format!("STREAM.INFO.{name}"), &json!({}))["config"].take();
-        config["subjects"] = json!(subjects);
+        config[key] = value.clone();
         let answer = self.api(&format!("STREAM.UPDATE.{name}"), &config);
-        assert_eq!(answer["config"]["subjects"], json!(subjects), "{answer}");
+        assert_eq!(answer["config"][key], value, "{answer}");
+    }
+
+    /// Deletes a stream with all it holds.
+    pub(crate) fn delete(&self, name: &str) {
+        let answer = self.api(&format!("STREAM.DELETE.{name}"), &json!({}));
+        assert_eq!(answer["success"], true, "{answer}");
     }
 
     fn api(&self, what: &str, body: &Value) -> Value {

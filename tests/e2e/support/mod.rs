@@ -5,6 +5,7 @@ pub(crate) mod faults;
 mod gate;
 pub(crate) mod http;
 mod jetstream;
+mod proxy;
 mod shape;
 mod tap;
 
@@ -17,6 +18,7 @@ pub(crate) use self::{
     agent::{Agent, Spec},
     gate::Gate,
     jetstream::JetStream,
+    proxy::{Proxy, Way},
     shape::{Shape, assert_shape, instant},
     tap::{Event, Tap},
 };
