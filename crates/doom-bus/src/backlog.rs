@@ -31,7 +31,7 @@ const ERASE_AFTER: Duration = Duration::from_millis(250);
 /// A disk that does not answer for this long counts as none, until it answers. A busy one has been seen to take eleven seconds.
 const STALLED_AFTER: Duration = Duration::from_secs(20);
 /// The same when the agent ends, where records that wait for the disk for too long would miss the broker as well.
-const STALLED_AT_THE_END: Duration = Duration::from_secs(1);
+const STALLED_AT_THE_END: Duration = Duration::from_secs(3);
 /// A disk that failed is tried again after this long.
 const RETRY_DISK: Duration = Duration::from_secs(5);
 /// How long the last transactions may take when the agent ends.
@@ -194,7 +194,7 @@ impl Backlog {
         self.pending.is_empty()
     }
 
-    /// The agent ends: from now on a slow disk is waited for no longer than a second.
+    /// The agent ends: from now on a slow disk is waited for only briefly.
     pub(crate) fn hurry(&mut self) {
         self.stalled_after = STALLED_AT_THE_END;
     }
