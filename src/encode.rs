@@ -288,6 +288,8 @@ impl RunFacts {
         let names: Vec<&str> = score.schema.variables.iter().map(|v| v.name()).collect();
         let payload = of_episode!(Score, facts, score.episode, at, {
             episode_number: score.episode,
+            evaluation_id: None,
+            evaluation_episode: None,
             seed: score.seed,
             scenario: facts.scenario.as_str().into(),
             scenario_sha256: facts.scenario_sha256.as_str().into(),

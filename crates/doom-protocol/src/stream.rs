@@ -56,7 +56,14 @@ pub const STREAMS: [StreamDefinition; 7] = [
     },
     StreamDefinition {
         name: "GENERATION_EVENTS",
-        subjects: &["generation.*.agent.*.score"],
+        subjects: &[
+            "generation.*.agent.*.score",
+            "generation.*.start",
+            "generation.*.evolve",
+            "generation.*.complete",
+            "generation.*.evaluation.*.episode.*",
+            "generation.*.evaluation.*.result",
+        ],
         of_the_server: &[],
         max_age: Duration::from_secs(30 * 86_400),
         max_bytes: None,

@@ -121,9 +121,88 @@ impl Subjects {
     }
 }
 
+/// What is said of work: evaluations, generations, experiments. None of these belongs to one agent.
+impl SubjectRoot {
+    /// Where an evaluation is requested of the queue group of idle workers.
+    #[must_use]
+    pub fn evaluate(&self, generation: &Id) -> String {
+        format!("{self}.generation.{generation}.evaluate")
+    }
+
+    /// Requests of every generation, for workers.
+    #[must_use]
+    pub fn evaluate_all(&self) -> String {
+        format!("{self}.generation.*.evaluate")
+    }
+
+    /// Where an evaluation waits in the work queue. Outside of `generation.>`, so that a stream over that does not get in its way.
+    #[must_use]
+    pub fn queued(&self, generation: &Id, evaluation: &Id) -> String {
+        format!("{self}.evaluation.queued.{generation}.{evaluation}")
+    }
+
+    /// The whole work queue.
+    #[must_use]
+    pub fn queued_all(&self) -> String {
+        format!("{self}.evaluation.queued.*.*")
+    }
+
+    /// One finished episode of an evaluation; episodes count from 1. `None`: all of its episodes, as a filter.
+    #[must_use]
+    pub fn evaluation_episode(&self, generation: &Id, evaluation: &Id, episode: Option<u64>) -> String {
+        let episode = episode.map_or_else(|| "*".to_owned(), |n| n.to_string());
+        format!("{self}.generation.{generation}.evaluation.{evaluation}.episode.{episode}")
+    }
+
+    /// How far an evaluation is.
+    #[must_use]
+    pub fn evaluation_progress(&self, generation: &Id, evaluation: &Id) -> String {
+        format!("{self}.generation.{generation}.evaluation.{evaluation}.progress")
+    }
+
+    /// What an evaluation came to.
+    #[must_use]
+    pub fn evaluation_result(&self, generation: &Id, evaluation: &Id) -> String {
+        format!("{self}.generation.{generation}.evaluation.{evaluation}.result")
+    }
+
+    /// Progress or results of every evaluation of every generation, as a filter; `leaf` is `progress` or `result`.
+    #[must_use]
+    pub fn evaluations_all(&self, leaf: &str) -> String {
+        format!("{self}.generation.*.evaluation.*.{leaf}")
+    }
+
+    /// `start`, `evolve` or `complete` of a generation.
+    #[must_use]
+    pub fn generation_stage(&self, generation: &Id, stage: &str) -> String {
+        format!("{self}.generation.{generation}.{stage}")
+    }
+
+    /// `start`, `complete` or `error` of an experiment.
+    #[must_use]
+    pub fn experiment_stage(&self, experiment: &Id, stage: &str) -> String {
+        format!("{self}.experiment.{experiment}.{stage}")
+    }
+
+    /// An experiment's run.
+    #[must_use]
+    pub fn experiment_run(&self, experiment: &Id, run: u64) -> String {
+        format!("{self}.experiment.{experiment}.run.{run}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_work_queue_lies_outside_of_the_generations() {
+        let (root, generation, evaluation) = (SubjectRoot::default(), "g".parse().unwrap(), "e-1".parse().unwrap());
+        assert_eq!(root.evaluate(&generation), "clau-doom.generation.g.evaluate");
+        assert_eq!(root.queued(&generation, &evaluation), "clau-doom.evaluation.queued.g.e-1");
+        assert_eq!(root.evaluation_episode(&generation, &evaluation, Some(3)), "clau-doom.generation.g.evaluation.e-1.episode.3");
+        assert_eq!(root.evaluation_result(&generation, &evaluation), "clau-doom.generation.g.evaluation.e-1.result");
+    }
 
     #[test]
     fn subjects_are_the_designs() {

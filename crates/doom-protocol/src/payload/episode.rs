@@ -65,6 +65,12 @@ episode_payload!(
     Score, "agent.score", {
         /// From 1.
         episode_number: u64,
+        /// The evaluation that the episode was played for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evaluation_id: Option<Cow<'a, str>>,
+        /// Which of the evaluation's episodes it is, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evaluation_episode: Option<u64>,
         /// The engine's seed of this episode.
         seed: u32,
         /// The scenario's name.

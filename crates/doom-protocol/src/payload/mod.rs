@@ -1,16 +1,25 @@
 //! The payloads of events. Absent fields mean "not applicable".
 
 mod episode;
+mod experiment;
 mod frame;
 mod step;
 mod system;
 mod values;
+mod work;
 
 pub use episode::{Death, DecisionTimes, ExperimentRun, GenerationScore, Position, RunMetadata, Score, TelemetryCounts};
+pub use experiment::{
+    ExperimentComplete, ExperimentError, ExperimentRunState, ExperimentStart, GenerationComplete, GenerationEvolve, GenerationStart,
+    RunProgress,
+};
 pub use frame::Frame;
 pub use step::{Action, Observe, Pressed};
 pub use system::{ErrorEvent, Lifecycle, Metric, SeqRange};
 pub use values::Values;
+pub use work::{
+    DEFAULT_MOST_EPISODES, EvaluationEpisode, EvaluationProgress, EvaluationRequest, EvaluationResult, EvaluationStatus, MAX_REQUEST,
+};
 
 /// Declares a payload of an episode: the fields all of them share, then its own.
 macro_rules! episode_payload {
