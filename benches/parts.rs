@@ -90,6 +90,8 @@ fn events(criterion: &mut Criterion) -> Result<()> {
         run_id: None,
         generation_id: None,
         episode_number: 1,
+        evaluation_id: None,
+        evaluation_episode: None,
         seed: 42,
         scenario: "basic".into(),
         scenario_sha256: "0".repeat(64).into(),

@@ -121,7 +121,9 @@ impl EvaluationRequest {
             return Err("experiment_id and run_id belong together: give both or none".to_owned());
         }
         match (self.policy.strip_prefix("rules:"), &self.policy_text) {
-            (Some(_), None) => Err("a rules policy comes with its text, in policy_text; a worker opens no file that a request names".to_owned()),
+            (Some(_), None) => {
+                Err("a rules policy comes with its text, in policy_text; a worker opens no file that a request names".to_owned())
+            }
             (None, Some(_)) => Err(format!("policy_text belongs to a rules policy, not to {:?}", self.policy)),
             (Some(name), Some(_)) if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) => {
                 Err(format!("policy {:?}: the rules need a plain name, such as rules:mine.toml", self.policy))
@@ -278,7 +280,8 @@ mod tests {
             let error = EvaluationRequest::parse(body(more).as_bytes()).unwrap_err();
             assert!(error.contains(reason), "{more}: {error}");
         }
-        for bad in ["", "[]", "{", r#"{"payload":1}"#, r#"{"evaluation_id":"e","generation_id":"g","scenario":"/etc/passwd","seeds":[1]}"#] {
+        for bad in ["", "[]", "{", r#"{"payload":1}"#, r#"{"evaluation_id":"e","generation_id":"g","scenario":"/etc/passwd","seeds":[1]}"#]
+        {
             assert!(EvaluationRequest::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(EvaluationRequest::parse(&vec![b' '; MAX_REQUEST + 1]).unwrap_err().contains("at most"));
