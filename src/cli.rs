@@ -15,7 +15,7 @@ use crate::{
     nats_choice::NatsChoice,
     placement::CpuChoice,
     secret::Secret,
-    values::{address, duration, pair, parameter, whole},
+    values::{address, agent_id, duration, pair, parameter, whole},
 };
 
 const GAME: &str = "The agent and its game";
@@ -81,8 +81,8 @@ be heard, else with the code that playing would end with.")]
     Check,
     /// Ask a running agent for its health; exit 0 where it is healthy, else 1.
     #[command(help_template = BRIEF, after_help = "\
-Needs --id, and --nats and the other connection settings as the agent has them (see doom-agent --help). Prints the reply as JSON. \
-Ends with 0 where the agent is healthy, with 1 where it is not or does not answer within 3 seconds; made for the health check of a \
+Needs --id and the settings as the agent has them (see doom-agent --help). With --http it asks the agent on this host at that address, \
+whatever becomes of NATS; else it asks over NATS, by --nats and the other connection settings. Prints the reply as JSON. Ends with 0 where the agent is healthy, with 1 where it is not or does not answer within 3 seconds; made for the health check of a \
 container.")]
     Health,
     /// Print a completion script for a shell.
@@ -125,8 +125,8 @@ const DEFAULT_BACKEND: &str = "mock";
 /// Every setting.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The agent's id: 1 to 64 characters of A-Z a-z 0-9 _ -
-    #[arg(long, global = true, help_heading = GAME)]
+    /// The agent's id: 1 to 64 characters of A-Z a-z 0-9 _ -, or @hostname for this host's name, which is a container's own
+    #[arg(long, global = true, help_heading = GAME, value_parser = agent_id)]
     pub id: Option<Id>,
     /// A scenario: a file, or the name of one of ours or of ViZDoom's, such as basic
     #[arg(long, global = true, help_heading = GAME, value_name = "FILE|NAME")]

@@ -2,6 +2,8 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use doom_protocol::{Id, IdError};
+
 /// Deadlines and intervals beyond this are slips of the keyboard.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -24,6 +26,23 @@ pub(crate) fn duration(s: &str) -> Result<Duration, String> {
         Ok(d) => Ok(d),
         Err(e) => Err(format!("is no duration ({e}); write it like 500ms, 10s or 2h")),
     }
+}
+
+/// What stands for the name of this host; no id can look like it.
+const HOSTNAME: &str = "@hostname";
+
+/// An id, or [`HOSTNAME`].
+pub(crate) fn agent_id(s: &str) -> Result<Id, String> {
+    if s == HOSTNAME {
+        return id_of_host(&rustix::system::uname().nodename().to_string_lossy());
+    }
+    s.parse().map_err(|e: IdError| e.to_string())
+}
+
+/// A host's name without its domain: a container has its id for one, or the name that its orchestrator gives to it alone.
+fn id_of_host(name: &str) -> Result<Id, String> {
+    let first = name.split('.').next().unwrap_or_default();
+    first.parse().map_err(|e| format!("stands for the name of this host, `{name}`, which is none for an agent: {e}"))
 }
 
 /// An address to listen at.
@@ -59,6 +78,17 @@ mod tests {
         for bad in ["", "0", "-1", "1001", "99999999999999999999", "1.5", "four"] {
             assert_eq!(parse(bad), Err("must be a whole number from 1 to 1000".to_owned()), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hosts_name_is_an_id_without_its_domain_where_its_characters_are_an_ids() {
+        assert_eq!(id_of_host("f3a9c1d2e4b5").unwrap().as_str(), "f3a9c1d2e4b5");
+        assert_eq!(id_of_host("agent-3.agents.default.svc").unwrap().as_str(), "agent-3");
+        for bad in ["", ".local", "böse", "a b"] {
+            assert!(id_of_host(bad).unwrap_err().contains(&format!("the name of this host, `{bad}`")), "{bad}");
+        }
+        assert_eq!(agent_id("A").unwrap().as_str(), "A");
+        assert!(agent_id("@host").is_err());
     }
 
     #[test]

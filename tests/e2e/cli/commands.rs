@@ -205,3 +205,31 @@ fn health_prints_the_reply_as_json_and_ends_with_0_where_the_agent_is_healthy() 
     let reply: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&reply["agent_id"], &reply["healthy"]), (&"A".into(), &true.into()));
 }
+
+#[test]
+fn health_at_the_http_address_needs_no_nats_and_answers_for_the_agent_of_that_id_alone() {
+    let agent = Spec::new(Backend::Mock, "A", "basic").with(&["--pace", "350", "--http", "127.0.0.1:0"]).spawn();
+    let address = agent.http();
+    let ask = |id: &str, address: &str| Spec::bare(["health", "--id", id, "--nats", "off", "--http", address]).run();
+    // Where an agent listens on every address it is asked at loopback.
+    for address in [address.clone(), address.replace("127.0.0.1", "0.0.0.0")] {
+        let (code, out, err) = ask("A", &address);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["agent_id"], "A");
+    }
+    let (code, out, err) = ask("B", &address);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    says(&err, &["is agent A, not B"]);
+    let (code, _, err) = ask("A", &format!("127.0.0.1:{}", free_port()));
+    assert_eq!(code, 1, "{err}");
+    says(&err, &["agent A does not answer at http://127.0.0.1:", "/livez"]);
+}
+
+#[test]
+fn the_id_may_be_the_name_of_the_host() {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let (code, out, err) = check_of(Backend::Mock).env("AGENT_ID", "Z").with(&["--id", "@hostname"]).run();
+    assert_eq!(code, 0, "{err}");
+    let id = name.trim().split('.').next().unwrap();
+    says(&out, &["id=@hostname (command line)", &format!("agent      {id}")]);
+}
