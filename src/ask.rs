@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use cli_common::output::say;
 use doom_protocol::{HealthReply, Id, Subjects};
 use futures::StreamExt;
 use tokio::{
@@ -18,14 +19,12 @@ use crate::{
     config::{connect_settings, required_id},
     exit::{self, Failure},
     nats_choice::NatsChoice,
-    outputs::{complain, say},
+    outputs::complain,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// In bytes; a health reply has about a thousand.
 const LONGEST_ANSWER: u64 = 1 << 16;
-/// The exit code for an agent that is not healthy, or does not answer.
-const UNHEALTHY: i32 = 1;
 
 /// Prints the reply; 0 where the agent is healthy, else 1.
 ///
@@ -44,7 +43,7 @@ pub async fn health(options: &Options) -> Result<i32, Failure> {
     let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
     if let Err(why) = link.connected_within(ANSWER_WITHIN).await {
         complain(why);
-        return Ok(UNHEALTHY);
+        return Ok(exit::NO);
     }
     let subjects = Subjects::new(&options.subject_root, &id);
     let reply = tokio::time::timeout(ANSWER_WITHIN, ask(&link, &subjects)).await;
@@ -54,14 +53,14 @@ pub async fn health(options: &Options) -> Result<i32, Failure> {
         Ok(Err(reason)) => Err(Failure::new(exit::INTERNAL, reason)),
         Err(_) => {
             complain(format_args!("agent {id} does not answer on {} within {} s", subjects.health, ANSWER_WITHIN.as_secs()));
-            Ok(UNHEALTHY)
+            Ok(exit::NO)
         }
     }
 }
 
 fn tell(reply: &HealthReply) -> Result<i32, Failure> {
     say(&serde_json::to_string(reply).map_err(|e| Failure::new(exit::INTERNAL, e))?);
-    Ok(if reply.healthy { exit::DONE } else { UNHEALTHY })
+    Ok(if reply.healthy { exit::DONE } else { exit::NO })
 }
 
 /// Who listens everywhere is asked here.
@@ -80,16 +79,16 @@ async fn probe(id: &Id, address: SocketAddr) -> Result<i32, Failure> {
         Ok(Ok(reply)) => reply,
         Ok(Err(why)) => {
             complain(format_args!("agent {id} does not answer at http://{address}/livez: {why}"));
-            return Ok(UNHEALTHY);
+            return Ok(exit::NO);
         }
         Err(_) => {
             complain(format_args!("agent {id} does not answer at http://{address}/livez within {} s", ANSWER_WITHIN.as_secs()));
-            return Ok(UNHEALTHY);
+            return Ok(exit::NO);
         }
     };
     if reply.agent_id != id.as_str() {
         complain(format_args!("at http://{address} is agent {}, not {id}", reply.agent_id));
-        return Ok(UNHEALTHY);
+        return Ok(exit::NO);
     }
     tell(&reply)
 }

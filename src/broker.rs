@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use cli_common::servers::hide_secrets;
 use doom_bus::Link;
 
 use crate::{
     config::Config,
     exit::{self, Failure},
-    nats_choice::{NatsChoice, hide_secrets},
+    nats_choice::NatsChoice,
 };
 
 /// How long `--require-nats` waits for a connection.

@@ -6,12 +6,13 @@ use doom_bus::{StreamFinding, find_stream, health_trap};
 use doom_game::GameError;
 use doom_protocol::Subjects;
 
+use cli_common::output::say;
+
 use crate::{
     cli::{BackendKind, Options},
     config::Config,
     exit::{self, Failure},
-    nats_choice::{NatsChoice, hide_secrets},
-    outputs::say,
+    nats_choice::NatsChoice,
     run,
     settings::Given,
     state_dir::StateDir,
@@ -83,10 +84,10 @@ async fn broker(config: &Config) -> Result<i32, Failure> {
         }
     };
     let link = doom_bus::connect(&config.connect).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
-    let unreachable = |why| Failure::new(exit::UNAVAILABLE, format!("{}: {why}", hide_secrets(url)));
+    let unreachable = |why| Failure::new(exit::UNAVAILABLE, format!("{}: {why}", url));
     link.connected_within(ANSWER_WITHIN).await.map_err(unreachable)?;
     let info = link.client().server_info();
-    line("nats", format!("{} (nats-server {}, messages up to {} bytes)", hide_secrets(url), info.version, info.max_payload));
+    line("nats", format!("{} (nats-server {}, messages up to {} bytes)", url, info.version, info.max_payload));
     if let Some(frames) = &config.frames {
         frames.check_fits(&link).await?;
     }

@@ -5,23 +5,18 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use cli_common::{
+    login::{HEADING as NATS, Login},
+    values::{address, agent_id, duration, pair, parameter, whole},
+};
 use doom_policy::PolicySpec;
 use doom_protocol::{Codec, Id, SubjectRoot};
 
-use crate::{
-    frames::FrameEncoding,
-    game_loop::Pace,
-    logging::LogFormat,
-    nats_choice::NatsChoice,
-    placement::CpuChoice,
-    secret::Secret,
-    values::{address, agent_id, duration, pair, parameter, whole},
-};
+use crate::{frames::FrameEncoding, game_loop::Pace, logging::LogFormat, nats_choice::NatsChoice, placement::CpuChoice};
 
 const GAME: &str = "The agent and its game";
 const EPISODES: &str = "Episodes";
 const PUBLISHED: &str = "What is published";
-const NATS: &str = "The connection to NATS";
 const PROCESS: &str = "The process";
 
 const EXAMPLES: &str = "\
@@ -209,30 +204,9 @@ pub struct Options {
     /// Fail where NATS does not answer at the start, instead of playing on and trying again
     #[arg(long, global = true, help_heading = NATS, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_parser = BoolishValueParser::new(), hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub require_nats: bool,
-    /// Log in with a credentials file (JWT and nkey seed)
-    #[arg(long, global = true, help_heading = NATS, value_name = "FILE", hide_short_help = true)]
-    pub nats_creds: Option<PathBuf>,
-    /// Log in with the nkey seed in a file
-    #[arg(long, global = true, help_heading = NATS, value_name = "FILE", hide_short_help = true)]
-    pub nats_nkey: Option<PathBuf>,
-    /// Log in with a user name and --nats-password
-    #[arg(long, global = true, help_heading = NATS, value_name = "NAME", hide_short_help = true)]
-    pub nats_user: Option<String>,
-    /// The user's password; better given as DOOM_AGENT_NATS_PASSWORD, since others can see flags
-    #[arg(long, global = true, help_heading = NATS, value_name = "SECRET", hide_short_help = true)]
-    pub nats_password: Option<Secret>,
-    /// Log in with a token; better given as DOOM_AGENT_NATS_TOKEN
-    #[arg(long, global = true, help_heading = NATS, value_name = "SECRET", hide_short_help = true)]
-    pub nats_token: Option<Secret>,
-    /// Certificates to trust for TLS, in PEM, instead of the system's
-    #[arg(long, global = true, help_heading = NATS, value_name = "FILE", hide_short_help = true)]
-    pub nats_ca: Option<PathBuf>,
-    /// Our certificate for mutual TLS, in PEM; goes with --nats-key
-    #[arg(long, global = true, help_heading = NATS, value_name = "FILE", hide_short_help = true)]
-    pub nats_cert: Option<PathBuf>,
-    /// The key of our certificate, in PEM
-    #[arg(long, global = true, help_heading = NATS, value_name = "FILE", hide_short_help = true)]
-    pub nats_key: Option<PathBuf>,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: Login,
 
     /// A file with settings; configs/agent.toml has them all
     #[arg(long, global = true, help_heading = PROCESS, value_name = "FILE")]
@@ -282,6 +256,6 @@ pub fn completions(shell: clap_complete::Shell) -> i32 {
     // For bash, clap_complete (4.6.11) mistakes the hyphen of our name for a subcommand in one of two places, so that nothing completes
     // behind a subcommand.
     let script = script.replace("doom__subcmd__agent__subcmd__", "doom__agent__subcmd__");
-    crate::outputs::say(script.trim_end());
+    cli_common::output::say(script.trim_end());
     crate::exit::DONE
 }

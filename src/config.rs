@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use doom_bus::{Auth, ConnectSettings, Tls};
+use doom_bus::ConnectSettings;
 use doom_game::{Needs, Scenario, SearchPaths};
 use doom_policy::PolicyProgram;
 use doom_protocol::{Codec, Id, SubjectRoot};
@@ -17,7 +17,6 @@ use crate::{
     nats_choice::NatsChoice,
     outputs,
     placement::CpuChoice,
-    secret::Secret,
 };
 
 /// For `--version`: the agent's version, commit and what it was built with.
@@ -174,40 +173,20 @@ fn cpu(options: &Options) -> CpuChoice {
     if options.cpu == CpuChoice::Auto && !hurried { CpuChoice::Off } else { options.cpu }
 }
 
-fn alone(given: &str, needed: &str) -> Failure {
-    Failure::new(exit::USAGE, format!("--nats-{given} needs --nats-{needed}; give both or none"))
-}
-
 /// How to connect, from the flags.
 ///
 /// # Errors
 /// Exit code 2 for contradictory flags, 65 for files that cannot be read.
 pub fn connect_settings(options: &Options, id: &Id) -> Result<ConnectSettings, Failure> {
-    let password = || options.nats_password.as_ref().map(Secret::expose);
-    let auth = match options {
-        Options { nats_creds: Some(path), .. } => Auth::Credentials(path.clone()),
-        Options { nats_nkey: Some(path), .. } => Auth::NKey(path.clone()),
-        Options { nats_token: Some(token), .. } => Auth::Token(token.expose().to_owned()),
-        Options { nats_user: Some(user), .. } => {
-            Auth::UserPassword(user.clone(), password().ok_or_else(|| alone("user", "password"))?.to_owned())
-        }
-        Options { nats_password: Some(_), .. } => return Err(alone("password", "user")),
-        _ => Auth::None,
-    };
-    match (&options.nats_cert, &options.nats_key) {
-        (Some(_), None) => return Err(alone("cert", "key")),
-        (None, Some(_)) => return Err(alone("key", "cert")),
-        _ => {}
-    }
     let url = match &options.nats {
-        NatsChoice::Url(url) => url.clone(),
+        NatsChoice::Url(servers) => servers.expose().to_owned(),
         NatsChoice::Embedded | NatsChoice::Off => String::new(),
     };
     let settings = ConnectSettings {
         url,
         name: format!("doom-agent {id}"),
-        auth,
-        tls: Tls { ca: options.nats_ca.clone(), certificate: options.nats_cert.clone().zip(options.nats_key.clone()) },
+        auth: options.login.auth()?,
+        tls: options.login.tls()?,
         inbox_prefix: Some(format!("_INBOX.doom-agent.{id}")),
     };
     settings.check().map_err(|e| Failure::new(exit::DATA, e))?;

@@ -5,12 +5,6 @@ use std::{fmt::Display, io::Write, path::Path};
 
 use crate::exit::{self, Failure};
 
-/// Writes an answer and the end of its line. Who reads may have heard enough (`| head -1`); the exit code is meant for others.
-pub(crate) fn say(answer: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(answer.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-}
-
 /// Writes to standard error what ends the process, or keeps a command from its answer.
 pub fn complain(of: impl Display) {
     // With nobody to read it, the exit code has to do.

@@ -10,17 +10,15 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{
-    ArgMatches, FromArgMatches,
-    error::{ContextKind, ContextValue, Error, ErrorKind},
-    parser::ValueSource,
+use clap::{ArgMatches, FromArgMatches, error::Error, parser::ValueSource};
+use cli_common::{
+    login,
+    refusal::{invalid_argument, reason, shown, without_secrets},
 };
 
 use crate::{
     cli::{self, Cli, Command, Options},
     exit::{self, Failure},
-    nats_choice::hide_secrets,
-    secret::HIDDEN,
     settings_file,
 };
 
@@ -174,15 +172,11 @@ fn decide(decided: &mut Vec<Given>, layer: Vec<Given>) {
 }
 
 /// The settings that one setting replaces: there is one way to seed and one way to log in.
-fn rivals(name: &str) -> &'static [&'static str] {
+fn rivals(name: &str) -> Vec<&'static str> {
     match name {
-        "seed" => &["seeds"],
-        "seeds" => &["seed"],
-        "nats-creds" => &["nats-nkey", "nats-token", "nats-user", "nats-password"],
-        "nats-nkey" => &["nats-creds", "nats-token", "nats-user", "nats-password"],
-        "nats-token" => &["nats-creds", "nats-nkey", "nats-user", "nats-password"],
-        "nats-user" | "nats-password" => &["nats-creds", "nats-nkey", "nats-token"],
-        _ => &[],
+        "seed" => vec!["seeds"],
+        "seeds" => vec!["seed"],
+        name => login::rivals(name),
     }
 }
 
@@ -202,51 +196,6 @@ fn parse(command: &clap::Command, program: &[OsString], given: &[Given], argumen
             None => Stop::CommandLine(without_secrets(error)),
         }
     })
-}
-
-/// The name of the flag that an error is about.
-fn invalid_argument(error: &Error) -> Option<String> {
-    match error.get(ContextKind::InvalidArg)? {
-        ContextValue::String(flag) => flag.strip_prefix("--")?.split([' ', '=', '[']).next().map(str::to_owned),
-        _ => None,
-    }
-}
-
-fn text(error: &Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(list) => Some(list.join(", ")),
-        _ => None,
-    }
-}
-
-/// Why a value is refused, beginning with the value.
-fn reason(error: &Error, name: &str) -> String {
-    let value = shown(name, &text(error, ContextKind::InvalidValue).unwrap_or_default());
-    let why = match (std::error::Error::source(error), text(error, ContextKind::ValidValue)) {
-        (Some(source), _) => source.to_string(),
-        (None, Some(valid)) if !valid.is_empty() => format!("valid are {valid}"),
-        _ if error.kind() == ErrorKind::InvalidUtf8 => "the value is not UTF-8".to_owned(),
-        _ => error.kind().to_string(),
-    };
-    format!("cannot be `{value}`: {why}")
-}
-
-/// A value as it may be seen.
-fn shown(name: &str, value: &str) -> String {
-    match name {
-        "nats" => hide_secrets(value),
-        "nats-password" | "nats-token" => HIDDEN.to_owned(),
-        _ => value.to_owned(),
-    }
-}
-
-/// Clap repeats a value that it refuses; a URL may hold a password.
-fn without_secrets(mut error: Error) -> Error {
-    if let (Some(name), Some(value)) = (invalid_argument(&error), text(&error, ContextKind::InvalidValue)) {
-        error.insert(ContextKind::InvalidValue, ContextValue::String(shown(&name, &value)));
-    }
-    error
 }
 
 #[cfg(test)]

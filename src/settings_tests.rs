@@ -138,7 +138,7 @@ fn the_orchestrators_variables_stand_between_our_own_and_the_file() {
 fn an_empty_variable_counts_as_none() {
     let options = told(&[]).variable("AGENT_ID", "").variable("DOOM_AGENT_NATS", "").file("id = \"file\"").options();
     assert_eq!(options.id.unwrap().as_str(), "file");
-    assert_eq!(options.nats, NatsChoice::Url("nats://127.0.0.1:4222".to_owned()));
+    assert_eq!(options.nats, NatsChoice::Url("nats://127.0.0.1:4222".parse().unwrap()));
 }
 
 #[test]
@@ -148,13 +148,13 @@ fn a_flag_replaces_its_rivals_from_elsewhere() {
     let options = told(&["--seed", "5"]).file("seeds = [1, 2]").options();
     assert_eq!((options.seeds, options.seed), (vec![], Some(5)));
     let options = told(&["--nats-token", "t"]).file("nats-user = \"me\"\nnats-password = \"pw\"").options();
-    assert!(options.nats_token.is_some() && options.nats_user.is_none() && options.nats_password.is_none());
+    assert!(options.login.nats_token.is_some() && options.login.nats_user.is_none() && options.login.nats_password.is_none());
     // Lists are replaced, not continued.
     let options = told(&["--set", "doom_skill=5"]).file("[set]\ndoom_skill = 1\nticrate = 70").options();
     assert_eq!(options.set, [("doom_skill".to_owned(), "5".to_owned())]);
     // The user's name may stand in the file and the password in the environment.
     let options = told(&[]).file("nats-user = \"me\"").variable("DOOM_AGENT_NATS_PASSWORD", "pw").options();
-    assert!(options.nats_user.is_some() && options.nats_password.is_some());
+    assert!(options.login.nats_user.is_some() && options.login.nats_password.is_some());
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::{fmt, process::ExitCode};
 
 /// Finished, or told to stop.
 pub const DONE: i32 = 0;
+/// Done, and the answer is no: not healthy, not confirmed, something would change.
+pub const NO: i32 = 1;
 /// The command line or the configuration file.
 pub const USAGE: i32 = 2;
 /// The scenario's, the policy's or the configuration's data.
@@ -14,6 +16,8 @@ pub const UNAVAILABLE: i32 = 69;
 pub const INTERNAL: i32 = 70;
 /// The engine cannot start or keeps failing.
 pub const ENGINE: i32 = 71;
+/// The server does not permit it (`doomctl`).
+pub const NO_PERMISSION: i32 = 77;
 /// Quit by a second signal.
 pub const KILLED: i32 = 130;
 

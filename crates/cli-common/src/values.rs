@@ -8,7 +8,7 @@ use doom_protocol::{Id, IdError};
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A whole number in a range.
-pub(crate) fn whole<T>(valid: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+pub fn whole<T>(valid: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd + Display + Clone,
 {
@@ -19,7 +19,7 @@ where
 }
 
 /// A duration that is longer than nothing and that a clock can hold.
-pub(crate) fn duration(s: &str) -> Result<Duration, String> {
+pub fn duration(s: &str) -> Result<Duration, String> {
     match humantime::parse_duration(s.trim()) {
         Ok(d) if d.is_zero() => Err("must be longer than nothing; write it like 500ms, 10s or 2h".to_owned()),
         Ok(d) if d > LONGEST => Err("must be at most a year; write it like 500ms, 10s or 2h".to_owned()),
@@ -32,7 +32,7 @@ pub(crate) fn duration(s: &str) -> Result<Duration, String> {
 const HOSTNAME: &str = "@hostname";
 
 /// An id, or [`HOSTNAME`].
-pub(crate) fn agent_id(s: &str) -> Result<Id, String> {
+pub fn agent_id(s: &str) -> Result<Id, String> {
     if s == HOSTNAME {
         return id_of_host(&rustix::system::uname().nodename().to_string_lossy());
     }
@@ -46,12 +46,12 @@ fn id_of_host(name: &str) -> Result<Id, String> {
 }
 
 /// An address to listen at.
-pub(crate) fn address(s: &str) -> Result<SocketAddr, String> {
+pub fn address(s: &str) -> Result<SocketAddr, String> {
     s.trim().parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
 }
 
 /// `KEY=VALUE`.
-pub(crate) fn pair(s: &str) -> Result<(String, String), String> {
+pub fn pair(s: &str) -> Result<(String, String), String> {
     match s.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
         _ => Err("must have the form KEY=VALUE".to_owned()),
@@ -59,7 +59,7 @@ pub(crate) fn pair(s: &str) -> Result<(String, String), String> {
 }
 
 /// `NAME=NUMBER`.
-pub(crate) fn parameter(s: &str) -> Result<(String, f64), String> {
+pub fn parameter(s: &str) -> Result<(String, f64), String> {
     let (name, value) = pair(s).map_err(|_| "must have the form NAME=NUMBER".to_owned())?;
     match value.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok((name, number)),

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, str::FromStr};
 
 /// What stands in a secret's place.
-pub(crate) const HIDDEN: &str = "(hidden)";
+pub const HIDDEN: &str = "(hidden)";
 
 /// A password or token; only [`Secret::expose`] shows it.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,0 +1,66 @@
+//! The command line; its help is the documentation.
+//!
+//! A command is a module of its own with its arguments and a `run(&Global, Arguments) -> Result<i32, Failure>`; here it has one line.
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use cli_common::{
+    login::{HEADING as NATS, Login},
+    servers::Servers,
+};
+use doom_protocol::SubjectRoot;
+
+use crate::completions;
+
+const CODES: &str = "\
+Results go to standard output, everything else to standard error. The connection's settings are those of doom-agent: --nats-user is
+the same as DOOM_AGENT_NATS_USER; NATS_URL is understood as well.
+
+Exit codes:
+    0  done; the answer is yes
+    1  done; the answer is no (something would change, is not healthy, did not confirm, is above its threshold)
+    2  command line
+   65  a file or its data
+   69  no NATS server, no JetStream, or the login is refused
+   70  a fault of doomctl itself
+   77  the server does not permit it
+  130  interrupted";
+
+/// The operator's side of a population of doom-agents.
+#[derive(Debug, Parser)]
+#[command(name = "doomctl", version, disable_help_subcommand = true, after_help = "doomctl --help has the exit codes.", after_long_help = CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// For machines: JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What every subject begins with
+    #[arg(long, global = true, help_heading = NATS, value_name = "SUBJECT", default_value_t = SubjectRoot::default(), hide_short_help = true)]
+    pub(crate) subject_root: SubjectRoot,
+    /// Where NATS is: a URL, or several, separated by commas
+    #[arg(long, global = true, help_heading = NATS, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+    pub(crate) nats: Servers,
+    #[command(flatten)]
+    pub(crate) login: Login,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say whether the server answers, how fast, and what it is
+    Ping,
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// The parser.
+#[must_use]
+pub(crate) fn command() -> clap::Command {
+    Cli::command().args_override_self(true)
+}

@@ -1,0 +1,67 @@
+//! The connection of a command: made once, up or refused within seconds.
+
+use std::time::{Duration, Instant};
+
+use cli_common::exit::{self, Failure};
+use doom_bus::{ConnectSettings, Link};
+use serde::Serialize;
+
+use crate::{cli::Global, output};
+
+/// How long a server may take to answer before there is none.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connects, and waits until the server answers.
+///
+/// # Errors
+/// Exit code 2 for contradictory flags, 65 for files, 69 where no server answers or the login is refused.
+pub(crate) async fn open(global: &Global) -> Result<Link, Failure> {
+    let settings = ConnectSettings {
+        url: global.nats.expose().to_owned(),
+        name: "doomctl".to_owned(),
+        auth: global.login.auth()?,
+        tls: global.login.tls()?,
+        inbox_prefix: Some(format!("_INBOX.doomctl.{}", std::process::id())),
+    };
+    settings.check().map_err(|e| Failure::new(exit::DATA, e))?;
+    let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
+    let up = link.connected_within(ANSWER_WITHIN).await;
+    up.map_err(|why| Failure::new(exit::UNAVAILABLE, format!("{why} at {}; give --nats URL", global.nats)))?;
+    Ok(link)
+}
+
+/// What a server says of itself.
+#[derive(Debug, Serialize)]
+struct Answer {
+    server: String,
+    version: String,
+    jetstream: bool,
+    max_payload: usize,
+    round_trip_ms: f64,
+}
+
+/// `doomctl ping`.
+///
+/// # Errors
+/// As [`open`], and exit code 69 where the round trip breaks.
+pub(crate) async fn ping(global: &Global) -> Result<i32, Failure> {
+    let link = open(global).await?;
+    let began = Instant::now();
+    link.round_trip().await.map_err(|why| Failure::new(exit::UNAVAILABLE, format!("{}: {why}", global.nats)))?;
+    let round_trip_ms = began.elapsed().as_secs_f64() * 1e3;
+    let info = link.client().server_info();
+    let answer =
+        Answer { server: info.server_name, version: info.version, jetstream: info.jetstream, max_payload: info.max_payload, round_trip_ms };
+    link.close().await;
+    if global.json {
+        output::say_json(&answer)?;
+    } else {
+        let Answer { server, version, jetstream, max_payload, .. } = answer;
+        let jetstream = if jetstream { "with" } else { "without" };
+        cli_common::output::say(&format!(
+            "{}: nats-server {version} `{server}`, {jetstream} JetStream, messages up to {max_payload} bytes, {round_trip_ms:.2} ms",
+            global.nats
+        ));
+    }
+    Ok(exit::DONE)
+}

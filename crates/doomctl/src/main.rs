@@ -1,0 +1,39 @@
+//! `doomctl`: reads the command line, runs one command, says its result.
+
+mod cli;
+mod completions;
+mod connection;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+use cli_common::exit::{self, Failure};
+
+use self::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(code) => exit::status(code),
+        Err(failure) => {
+            output::complain(&failure);
+            failure.into()
+        }
+    }
+}
+
+fn start() -> Result<i32, Failure> {
+    let Cli { global, command } = settings::of_process();
+    output::log_to_standard_error();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(exit::INTERNAL, format!("the I/O runtime cannot start: {e}")))?;
+    // Each command is a module with its own arguments; it opens the connection itself, after it has refused what is wrong in them.
+    runtime.block_on(async {
+        match command {
+            Command::Completions(arguments) => Ok(completions::run(&arguments)),
+            Command::Ping => connection::ping(&global).await,
+        }
+    })
+}
