@@ -2,7 +2,7 @@
 
 use std::{fmt, io, str::FromStr};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// How an event's bytes are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,11 +44,11 @@ impl Codec {
         }
     }
 
-    /// Decodes one whole value. Nesting is bounded (128 levels), lengths are never trusted for allocation.
+    /// Decodes one whole value, which may borrow from the bytes. Nesting is bounded (128 levels), lengths are never trusted for allocation.
     ///
     /// # Errors
     /// Where the bytes are not one value of this codec and type.
-    pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, CodecError> {
+    pub fn decode<'a, T: Deserialize<'a>>(self, bytes: &'a [u8]) -> Result<T, CodecError> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(CodecError::json),
             Self::Msgpack => {

@@ -5,6 +5,8 @@
 mod codec;
 pub mod control;
 mod envelope;
+mod event;
+mod filter;
 pub mod header;
 mod health;
 mod id;
@@ -15,6 +17,8 @@ mod time;
 
 pub use codec::{Codec, CodecError};
 pub use envelope::{Envelope, Payload, VERSION};
+pub use event::{Decoded, Event, EventKind};
+pub use filter::{Condition, Filter, FilterError, Reading, Source};
 pub use health::{EngineHealth, HealthReply, LedgerSummary, NatsHealth, RecordsHealth};
 pub use id::{EpisodeId, Id, IdError, Instance, TraceId};
 pub use subject::{SubjectRoot, Subjects};

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Id, control::Verb};
+use crate::{EventKind, Id, control::Verb};
 
 /// The first tokens of every subject; `clau-doom` unless told otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,27 @@ impl SubjectRoot {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A subject that is there, without the root: `None` where it is not below it.
+    #[must_use]
+    pub fn strip<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&self.0)?.strip_prefix('.')
+    }
+
+    /// Where readers hear one kind of event, of one agent, generation or experiment, or of all of them where none is named. A part that the
+    /// subject of this kind does not have is not looked at.
+    #[must_use]
+    pub fn pattern(&self, kind: EventKind, agent: Option<&Id>, generation: Option<&Id>, experiment: Option<&Id>) -> String {
+        let any = |id: Option<&Id>| id.map_or("*", Id::as_str).to_owned();
+        let below = match kind {
+            EventKind::Action | EventKind::Observe | EventKind::Score | EventKind::Death => format!("agent.{}.{kind}", any(agent)),
+            EventKind::Generation => format!("generation.{}.agent.{}.score", any(generation), any(agent)),
+            EventKind::Experiment => format!("experiment.{}.>", any(experiment)),
+            EventKind::Metric => format!("metrics.agent.{}.*", any(agent)),
+            EventKind::Error | EventKind::Lifecycle => format!("system.doom_agent.{kind}"),
+        };
+        format!("{self}.{below}")
     }
 }
 

@@ -22,6 +22,12 @@ impl Timestamp {
         Self::from_system(std::time::SystemTime::now())
     }
 
+    /// So many microseconds since 1970.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
     /// Microseconds since 1970.
     #[must_use]
     pub fn as_micros(self) -> i64 {
@@ -31,6 +37,13 @@ impl Timestamp {
 
 /// One past the last microsecond of the year 9999.
 const END: i64 = 253_402_300_800_000_000;
+
+impl std::str::FromStr for Timestamp {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        s.parse::<jiff::Timestamp>().map(|t| Self(t.as_microsecond())).map_err(|e| format!("{s:?} is no time (RFC 3339): {e}"))
+    }
+}
 
 impl Timestamp {
     /// The wire's text. By hand, since it is written three times for every event: a general calendar takes ten times as long.
