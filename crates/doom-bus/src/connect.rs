@@ -192,6 +192,7 @@ pub struct Status {
 pub struct Link {
     client: Client,
     status: watch::Receiver<Status>,
+    refusals: watch::Receiver<String>,
 }
 
 impl Link {
@@ -228,6 +229,23 @@ impl Link {
         self.status.clone()
     }
 
+    /// Waits until the server says that it refuses something about this subject, such as a permission: its words. Refusals that came before the
+    /// call do not count.
+    pub fn refused(&self, subject: &str) -> impl Future<Output = String> + Send + use<> {
+        let mut refusals = self.refusals.clone();
+        refusals.mark_unchanged();
+        let subject = subject.to_ascii_lowercase();
+        async move {
+            while refusals.changed().await.is_ok() {
+                let words = refusals.borrow_and_update().clone();
+                if words.to_ascii_lowercase().contains(&subject) {
+                    return words;
+                }
+            }
+            std::future::pending().await
+        }
+    }
+
     /// Waits until the connection is up.
     pub async fn connected(&self) {
         let mut status = self.watch();
@@ -262,6 +280,7 @@ impl Link {
 /// [`ConnectError`] for what can be known to be wrong before the first try.
 pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0, login_refused: false });
+    let (refused, refusals) = watch::channel(String::new());
     let servers: Vec<async_nats::ServerAddr> = settings
         .url
         .split(',')
@@ -277,7 +296,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .client_capacity(COMMANDS)
         .reconnect_delay_callback(backoff)
         .event_callback({
-            let watcher = Arc::new(Watcher { sender, connection: settings.name.clone() });
+            let watcher = Arc::new(Watcher { sender, refused, connection: settings.name.clone() });
             move |event| {
                 let watcher = Arc::clone(&watcher);
                 async move { watcher.note(&event) }
@@ -306,7 +325,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         options = options.add_client_certificate(certificate.clone(), key.clone());
     }
     let client = options.connect(servers).await.map_err(|e| ConnectError::Setup(e.to_string()))?;
-    Ok(Link { client, status })
+    Ok(Link { client, status, refusals })
 }
 
 /// The login in the first URL that has one (the client ignores it there): `USER:PASSWORD@`, or `TOKEN@`.
@@ -329,6 +348,7 @@ fn backoff(attempt: usize) -> Duration {
 /// Translates the client's events into the state, and says what an operator must know.
 struct Watcher {
     sender: watch::Sender<Status>,
+    refused: watch::Sender<String>,
     connection: String,
 }
 
@@ -355,7 +375,10 @@ impl Watcher {
             Event::SlowConsumer(id) => {
                 tracing::warn!(subscription = id, "requests arrive faster than they are answered; some were dropped")
             }
-            Event::ServerError(error) => tracing::warn!(%error, "the NATS server refused something"),
+            Event::ServerError(error) => {
+                self.refused.send_replace(error.to_string());
+                tracing::warn!(%error, "the NATS server refused something");
+            }
             Event::ClientError(error) => self.note_failure(&error.to_string()),
             Event::LameDuckMode => tracing::info!("the NATS server is about to stop; moving on"),
             Event::Draining => {}

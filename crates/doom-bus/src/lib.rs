@@ -6,6 +6,7 @@
 mod attempt;
 mod backlog;
 mod connect;
+pub mod consume;
 mod control;
 mod frames;
 mod health;
