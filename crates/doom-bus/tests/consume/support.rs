@@ -28,7 +28,7 @@ impl Bus {
         Self { server, link }
     }
 
-    /// Stores metrics disguised as nothing: real actions of an agent, steps `from` to `to`, each acknowledged by its stream.
+    /// Stores actions of an agent, steps `from` to `to`, each acknowledged by its stream.
     pub(crate) async fn act(&self, agent: &str, experiment: Option<&str>, steps: std::ops::RangeInclusive<u64>) {
         let subjects = Subjects::new(&SubjectRoot::default(), &agent.parse().unwrap());
         let instance = Instance::new();
@@ -41,7 +41,14 @@ impl Bus {
             let mut headers = async_nats::HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, codec.content_type());
             headers.insert(header::SOURCE_AGENT, agent);
-            context.publish_with_headers(subjects.action.clone(), headers, bytes.into()).await.unwrap().await.unwrap();
+            headers.insert(header::MSG_ID, format!("{instance}-{step}").as_str());
+            // Under one id, so that a try whose answer was lost with the server is not stored twice.
+            loop {
+                let sent = context.publish_with_headers(subjects.action.clone(), headers.clone(), bytes.clone().into()).await.unwrap();
+                if sent.await.is_ok() {
+                    break;
+                }
+            }
         }
     }
 }
