@@ -164,9 +164,7 @@ impl<'a> Decoded<'a> {
             Lifecycle::TYPE => Self::typed(codec, bytes, |p| Event::Lifecycle(Box::new(p))),
             HealthReply::TYPE => Self::typed(codec, bytes, |p| Event::Health(Box::new(p))),
             // Orchestrators write of runs in their own words too.
-            ExperimentRun::TYPE => {
-                Self::typed(codec, bytes, Event::ExperimentRun).or_else(|_| Self::typed(codec, bytes, Event::Other))
-            }
+            ExperimentRun::TYPE => Self::typed(codec, bytes, Event::ExperimentRun).or_else(|_| Self::typed(codec, bytes, Event::Other)),
             _ => Self::typed(codec, bytes, Event::Other),
         }
     }

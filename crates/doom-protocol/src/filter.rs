@@ -78,10 +78,8 @@ impl Filter {
         for kind in events {
             self.check(kind)?;
             let stream = home(kind, reading);
-            let mut subjects: Vec<String> = agents
-                .iter()
-                .map(|agent| root.pattern(kind, *agent, self.generation.as_ref(), self.experiment.as_ref()))
-                .collect();
+            let mut subjects: Vec<String> =
+                agents.iter().map(|agent| root.pattern(kind, *agent, self.generation.as_ref(), self.experiment.as_ref())).collect();
             // Where a subject does not say the agent, all of them gave the same.
             subjects.dedup();
             match sources.iter_mut().find(|source| source.stream == stream) {
@@ -225,9 +223,7 @@ mod tests {
         let root = SubjectRoot::default();
         let asked = Filter { experiment: Some(id("e1")), generation: Some(id("g1")), ..filter(&[], &[EventKind::Score]) };
         let condition = asked.sources(&root, Reading::Kept).unwrap().remove(0).condition;
-        let event = |experiment: &str, generation: Option<&str>| {
-            serde_json::json!({"type": "agent.score", "payload": {"agent_id": "e1", "experiment_id": experiment, "generation_id": generation, "steps": 7}})
-        };
+        let event = |experiment: &str, generation: Option<&str>| serde_json::json!({"type": "agent.score", "payload": {"agent_id": "e1", "experiment_id": experiment, "generation_id": generation, "steps": 7}});
         for codec in [Codec::Json, Codec::Msgpack] {
             for (value, admitted) in [
                 (event("e1", Some("g1")), true),

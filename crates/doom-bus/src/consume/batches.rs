@@ -76,7 +76,11 @@ impl Batches {
                 self.finished = events.is_empty() && !self.pull.anything_pending().await?;
                 break;
             }
-            if events.is_empty() { events = some } else { events.extend(some) }
+            if events.is_empty() {
+                events = some
+            } else {
+                events.extend(some)
+            }
             let position = self.pull.position();
             self.finished = position.pending == 0 || position.sequence >= self.end;
         }

@@ -169,8 +169,7 @@ impl Consumer {
             return self.create(link, retention, &format!("doom-{}", unique(link))).await;
         };
         durable.parse::<Id>().map_err(|e| ConsumeError::Name(durable.clone(), e.to_string()))?;
-        let found: Option<Found> =
-            api::ask(link, &self.stream, &format!("CONSUMER.INFO.{}.{durable}", self.stream), &Value::Null).await?;
+        let found: Option<Found> = api::ask(link, &self.stream, &format!("CONSUMER.INFO.{}.{durable}", self.stream), &Value::Null).await?;
         match found {
             Some(found) => self.same(link, retention, found),
             None => self.create(link, retention, durable).await,

@@ -108,7 +108,8 @@ impl Delivered {
     /// Where the server's subject for acknowledgements is of a form that is not known.
     pub fn info(&self) -> Result<Info, ConsumeError> {
         let reply = self.message.reply.as_deref().unwrap_or_default();
-        Info::of(reply).ok_or_else(|| ConsumeError::Broken(format!("the server's subject for acknowledgements is not understood: {reply:?}")))
+        Info::of(reply)
+            .ok_or_else(|| ConsumeError::Broken(format!("the server's subject for acknowledgements is not understood: {reply:?}")))
     }
 
     /// Dealt with. Sent without waiting; where it is lost, the server delivers the event again.

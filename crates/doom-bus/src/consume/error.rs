@@ -8,7 +8,9 @@ pub enum ConsumeError {
     #[error("{0}")]
     NoServer(String),
     /// The server does not keep anything, or not for this account.
-    #[error("JetStream is not enabled on this server (for this account); events are kept by streams alone: start nats-server with --jetstream")]
+    #[error(
+        "JetStream is not enabled on this server (for this account); events are kept by streams alone: start nats-server with --jetstream"
+    )]
     NoJetStream,
     /// There is no such stream.
     #[error("there is no stream {0}; `doomctl streams apply` makes the streams of the design")]

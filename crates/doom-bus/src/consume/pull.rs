@@ -231,7 +231,11 @@ impl Pull {
                 self.reach(info);
                 kept += 1;
             }
-            tracing::debug!(consumer = self.name, lost_after = self.position.sequence, "deliveries were lost on the way; asking for them again");
+            tracing::debug!(
+                consumer = self.name,
+                lost_after = self.position.sequence,
+                "deliveries were lost on the way; asking for them again"
+            );
             came.truncate(kept);
         }
         if self.must_match {
@@ -326,7 +330,7 @@ async fn subscribe(link: &Link) -> Result<(String, Subscriber), ConsumeError> {
 }
 
 fn refusal(link: &Link, stream: &str, name: &str, inbox: &str) -> Words {
-    let about =
-        [format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"), format!("$JS.ACK.{stream}.{name}."), inbox.to_owned()].map(|s| link.refused(&s));
+    let about = [format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"), format!("$JS.ACK.{stream}.{name}."), inbox.to_owned()]
+        .map(|s| link.refused(&s));
     Box::pin(futures::future::select_all(about.map(Box::pin)).map(|(words, ..)| words))
 }

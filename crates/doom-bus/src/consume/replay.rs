@@ -29,9 +29,10 @@ impl FromStr for Speed {
             "original" => Some(1.0),
             other => other.strip_suffix('x').and_then(|number| number.parse::<f64>().ok()),
         };
-        times.filter(|times| times.is_finite() && (0.001..=1000.0).contains(times)).map(Self::Times).ok_or_else(|| {
-            format!("{s:?} is no speed; write 1x (as it happened), another factor from 0.001x to 1000x, or max")
-        })
+        times
+            .filter(|times| times.is_finite() && (0.001..=1000.0).contains(times))
+            .map(Self::Times)
+            .ok_or_else(|| format!("{s:?} is no speed; write 1x (as it happened), another factor from 0.001x to 1000x, or max"))
     }
 }
 

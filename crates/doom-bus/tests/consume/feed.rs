@@ -91,7 +91,9 @@ async fn a_feed_hears_what_it_asked_for_of_many_agents() {
     let consumer = Consumer::new(source.stream, source.subjects).start(Start::New);
     bus.act("A", Some("e1"), 1..=3).await;
     let mut feed = Feed::open(&bus.link, consumer, source.condition).await.unwrap();
-    for (agent, experiment, number) in [("A", Some("e2"), 4), ("B", Some("e1"), 5), ("C", Some("e1"), 6), ("A", None, 7), ("A", Some("e1"), 8)] {
+    for (agent, experiment, number) in
+        [("A", Some("e2"), 4), ("B", Some("e1"), 5), ("C", Some("e1"), 6), ("A", None, 7), ("A", Some("e1"), 8)]
+    {
         bus.act(agent, experiment, number..=number).await;
     }
     assert_eq!(step(&soon(feed.next()).await.unwrap()), 6);
