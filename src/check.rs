@@ -1,6 +1,6 @@
 //! `doom-agent check`: validates everything without playing, and says what it found.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use doom_bus::{StreamFinding, find_stream, health_trap};
 use doom_game::GameError;
@@ -43,10 +43,11 @@ pub async fn check(options: &Options, given: &[Given]) -> Result<i32, Failure> {
         ),
     );
     line("policy", format!("{} (sha256 {})", config.policy.name(), &config.policy.sha256()[..12]));
-    // Taken for a moment: who has it would keep the agent from playing.
-    drop(StateDir::claim(&config.state_dir, &config.root, &config.id)?);
+    // Taken for a moment: who has it would keep the agent from playing. The engine writes there, as it would when it plays.
+    let state = StateDir::claim(&config.state_dir, &config.root, &config.id)?;
     line("state", format!("{} (the id is free on this host)", config.state_dir.display()));
-    line("engine", engine(&config).await?);
+    line("engine", engine(&config, state.run_dir().to_owned()).await?);
+    drop(state);
     broker(&config).await
 }
 
@@ -55,8 +56,8 @@ fn line(what: &str, found: String) {
 }
 
 /// Starts the game's engine, as playing would, and ends it; what it is.
-async fn engine(config: &Config) -> Result<String, Failure> {
-    let mut factory = run::factory(config, None)?;
+async fn engine(config: &Config, run_dir: PathBuf) -> Result<String, Failure> {
+    let mut factory = run::factory(config, Some(run_dir))?;
     let version = tokio::task::spawn_blocking(move || factory.start().map(|game| game.info().engine_version.clone())).await;
     let version = version.map_err(|e| Failure::new(exit::INTERNAL, format!("the engine's start ended early: {e}")))?;
     let version = version.map_err(|error| {

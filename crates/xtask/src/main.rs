@@ -1,7 +1,8 @@
-//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`.
+//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `image`.
 
 mod bench;
 mod demo;
+mod image;
 mod progress;
 mod setup;
 mod test;
@@ -43,10 +44,17 @@ enum Chore {
     },
     /// Set up what is missing, and run every test: the workspace on the real engine, the mock-only build, the bindings.
     Test {
+        /// Only those that need a Docker engine: build the images, then spawn, break and count agents in containers.
+        #[arg(long)]
+        containers: bool,
         /// Arguments for the test harness, such as `-- parity`.
         #[arg(last = true, value_name = "ARGUMENT")]
         filter: Vec<String>,
     },
+    /// Build the container images doom-agent:latest, doom-agent:mock, doomctl:latest, and say how large they are.
+    ///
+    /// The bases are those of the Dockerfile, or yours; where they cannot be pulled they are made from Debian's mirror and this machine's Rust.
+    Image(image::Image),
     /// Set up what is missing, build for release, and measure the agent beside bare loops and Python; --quick takes about a minute.
     #[command(disable_help_flag = true)]
     Bench {
@@ -85,7 +93,9 @@ fn run(chore: Chore) -> Result<ExitCode> {
             demo::demo(&workspace, every_step, &more)?;
             Ok(ExitCode::SUCCESS)
         }
-        Chore::Test { filter } => test::test(&workspace, &filter),
+        Chore::Test { containers: true, filter } => test::containers(&workspace, &filter),
+        Chore::Test { containers: false, filter } => test::test(&workspace, &filter),
+        Chore::Image(settings) => image::image(&workspace, &settings).map(|()| ExitCode::SUCCESS),
         Chore::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
     }
 }

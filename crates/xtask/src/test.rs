@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    setup::{Scope, setup},
+    image,
+    setup::{
+        Scope, setup,
+        system::{Wanted, provide},
+    },
     workspace::{Workspace, shown},
 };
 
@@ -34,6 +38,13 @@ const SUITES: [Suite; 3] = [
         environment: &[],
     },
 ];
+
+/// Populations in containers: not among the others, since they need a Docker engine and images that take minutes to build.
+const CONTAINERS: Suite = Suite {
+    what: "agents in containers",
+    arguments: &["--package", "doom-agent", "--no-default-features", "--test", "containers"],
+    environment: &[],
+};
 
 /// What the test harness said, added up.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +91,22 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<ExitCode>
     let outcomes = SUITES.iter().map(|suite| run(workspace, suite, filter)).collect::<Result<Vec<_>>>()?;
     println!("\n{}", summary(&outcomes, began.elapsed().as_secs_f64()));
     Ok(if outcomes.iter().all(|outcome| outcome.good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds the images and runs what needs them, one test at a time: each of them is a population. Says so, loudly, where no Docker engine answers.
+pub(crate) fn containers(workspace: &Workspace, filter: &[String]) -> Result<ExitCode> {
+    let began = Instant::now();
+    if let Err(why) = image::docker_answers() {
+        println!("\n!!! THE CONTAINERS WERE NOT TESTED: {why:#}\n!!! Run this where one does:\n!!!     cargo xtask test --containers\n");
+        return Ok(ExitCode::SUCCESS);
+    }
+    setup(workspace, Scope::Test)?;
+    provide(Wanted { compose: true, ..Wanted::default() })?;
+    image::image(workspace, &image::Image::default())?;
+    let filter: Vec<String> = ["--test-threads=1".to_owned()].into_iter().chain(filter.iter().cloned()).collect();
+    let outcome = run(workspace, &CONTAINERS, &filter)?;
+    println!("\n{}", summary(std::slice::from_ref(&outcome), began.elapsed().as_secs_f64()));
+    Ok(if outcome.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run(workspace: &Workspace, suite: &Suite, filter: &[String]) -> Result<Outcome> {

@@ -4,7 +4,7 @@ mod fetch;
 mod manifest;
 mod python;
 mod stamp;
-mod system;
+pub(crate) mod system;
 mod tools;
 mod unpack;
 
@@ -43,7 +43,7 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
         }
     }
     let tests_lack_python = scope >= Scope::Test && !python.is_complete();
-    let wanted = Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: scope >= Scope::Test };
+    let wanted = Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: scope >= Scope::Test, ..Wanted::default() };
     let mut changed = system::provide(wanted)?;
     if !missing.is_empty() {
         eprintln!("Fetching into {}", vendor.display());
@@ -61,6 +61,12 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
     }
     drop(lock);
     Ok(changed)
+}
+
+/// The version of a package that the manifest pins.
+pub(crate) fn pinned(workspace: &Workspace, package: &str) -> Result<String> {
+    let manifest = Manifest::read(&workspace.vendor.join("manifest.toml"))?;
+    manifest.version(package).map(str::to_owned)
 }
 
 /// What a setup that was interrupted left behind.

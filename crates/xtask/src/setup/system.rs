@@ -29,6 +29,8 @@ const BOOST: Need = Need {
 };
 const PYTHON: Need = Need { what: "Python 3 with venv and ensurepip", packages: &["python3", "python3-venv"], met: python };
 const LIBCLANG: Need = Need { what: "libclang", packages: &["libclang-dev"], met: libclang };
+const DEBOOTSTRAP: Need = Need { what: "debootstrap", packages: &["debootstrap"], met: || in_path("debootstrap") };
+const COMPOSE: Need = Need { what: "docker compose", packages: &["docker-compose"], met: compose };
 
 /// What the machine is wanted for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +41,10 @@ pub(crate) struct Wanted {
     pub(crate) python: bool,
     /// Making the bindings afresh.
     pub(crate) bindgen: bool,
+    /// Making a base image of Debian.
+    pub(crate) debootstrap: bool,
+    /// Starting populations of containers.
+    pub(crate) compose: bool,
 }
 
 /// Sees to it that all of it is there; `true` where something had to be installed.
@@ -46,7 +52,7 @@ pub(crate) struct Wanted {
 /// # Errors
 /// What is missing and the one command to run, where we may not or cannot install it.
 pub(crate) fn provide(wanted: Wanted) -> Result<bool> {
-    let needs = [(wanted.engine, COMPILER), (wanted.engine, BOOST), (wanted.python, PYTHON), (wanted.bindgen, LIBCLANG)];
+    let needs = [(wanted.engine, COMPILER), (wanted.engine, BOOST), (wanted.python, PYTHON), (wanted.bindgen, LIBCLANG), (wanted.debootstrap, DEBOOTSTRAP), (wanted.compose, COMPOSE)];
     let missing: Vec<Need> = needs.into_iter().filter_map(|(wanted, need)| (wanted && !(need.met)()).then_some(need)).collect();
     if missing.is_empty() {
         return Ok(false);
@@ -103,6 +109,11 @@ fn boost() -> bool {
     let named = env::var_os("CPLUS_INCLUDE_PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let headers = headers.iter().map(PathBuf::from).chain(named).any(|dir| dir.join("boost/interprocess/ipc/message_queue.hpp").is_file());
     headers && libraries.iter().any(|dir| all(dir))
+}
+
+/// The plugin of Docker's command line, or the program that came before it.
+fn compose() -> bool {
+    in_path("docker-compose") || output_of(Command::new("docker").args(["compose", "version"])).is_ok()
 }
 
 fn python() -> bool {

@@ -1,0 +1,127 @@
+//! The images that the others are made from. Where none is given and none can be pulled, they are made here: Debian from the mirror that this
+//! machine itself uses, and on it the Rust that this machine has.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{docker, exists};
+use crate::{
+    progress::Step,
+    setup::system::{Wanted, provide},
+    workspace::{Workspace, output_of, shown},
+};
+
+const SUITE: &str = "bookworm";
+/// As the Dockerfile has them.
+const PULLED: [&str; 2] = ["rust:1-bookworm", "debian:bookworm-slim"];
+const MADE: [&str; 2] = ["doom-agent-builder-base:bookworm", "doom-agent-runtime-base:bookworm"];
+/// What a machine trusts, which may be more than Debian does.
+const TRUSTED: &str = "etc/ssl/certs/ca-certificates.crt";
+
+/// The two bases, by name.
+#[derive(Debug)]
+pub(crate) struct Bases {
+    pub(crate) builder: String,
+    pub(crate) runtime: String,
+}
+
+impl Bases {
+    /// Those that are given; else those of the Dockerfile, where they are here or can be pulled; else made ones.
+    pub(crate) fn provide(workspace: &Workspace, builder: Option<&str>, runtime: Option<&str>) -> Result<Self> {
+        let runtime = match runtime {
+            Some(given) => given.to_owned(),
+            None if is_to_be_had(PULLED[1]) => PULLED[1].to_owned(),
+            None => debian()?,
+        };
+        let builder = match builder {
+            Some(given) => given.to_owned(),
+            None if is_to_be_had(PULLED[0]) => PULLED[0].to_owned(),
+            None => rust(workspace)?,
+        };
+        Ok(Self { builder, runtime })
+    }
+}
+
+fn is_to_be_had(image: &str) -> bool {
+    exists(image) || output_of(docker().args(["pull", "--quiet", image])).is_ok()
+}
+
+/// Debian's smallest set of packages, with certificates.
+fn debian() -> Result<String> {
+    let image = MADE[1];
+    if exists(image) {
+        return Ok(image.to_owned());
+    }
+    eprintln!("{} is not here and cannot be pulled; {image} is made instead", PULLED[1]);
+    provide(Wanted { debootstrap: true, ..Wanted::default() })?;
+    let scratch = tempfile::tempdir().context("no temporary folder")?;
+    let root = scratch.path().join("root");
+    let step = Step::begin(format!("debootstrap {SUITE} (a minute or two)"), None);
+    output_of(Command::new("debootstrap").args(["--variant=minbase", "--include=ca-certificates", SUITE]).arg(&root).args(mirror()))?;
+    trust(&root)?;
+    step.done();
+    let mut tar = Command::new("tar");
+    tar.args(["--create", "--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", "--directory"]).arg(&root).arg(".");
+    pipe(&mut tar, docker().args(["import", "--change", "CMD [\"/bin/sh\"]", "-", image]))?;
+    Ok(image.to_owned())
+}
+
+/// Debian with the Rust of this machine in /usr/local, and cargo's settings where this machine has some.
+fn rust(workspace: &Workspace) -> Result<String> {
+    let image = MADE[0];
+    if exists(image) {
+        return Ok(image.to_owned());
+    }
+    eprintln!("{} is not here and cannot be pulled; {image} is made instead", PULLED[0]);
+    let debian = debian()?;
+    let context = tempfile::tempdir().context("no temporary folder")?;
+    let places = "COPY bin /usr/local/bin\nCOPY lib /usr/local/lib\nCOPY libexec /usr/local/libexec\nCOPY cargo /root/.cargo\n";
+    std::fs::write(context.path().join("Dockerfile"), format!("FROM {debian}\n{places}"))?;
+    let settings = context.path().join("cargo");
+    std::fs::create_dir_all(&settings)?;
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    if let Some(own) = home.map(|home| home.join("config.toml")).filter(|own| own.is_file()) {
+        std::fs::copy(&own, settings.join("config.toml")).with_context(|| format!("cannot copy {}", own.display()))?;
+    }
+    let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&workspace.root))?;
+    let mut tar = Command::new("tar");
+    tar.args(["--create", "--exclude=lib/rustlib/src", "--directory"]).arg(context.path()).args(["Dockerfile", "cargo"]);
+    tar.args(["--directory", &sysroot, "bin", "lib", "libexec"]);
+    let step = Step::begin(format!("copying Rust from {sysroot}"), None);
+    pipe(&mut tar, docker().args(["build", "--quiet", "--tag", image, "-"]))?;
+    step.done();
+    Ok(image.to_owned())
+}
+
+/// The mirror of this machine's own packages, where apt can tell.
+fn mirror() -> Option<String> {
+    let arguments = ["indextargets", "--format", "$(SITE) $(CODENAME)", "Identifier: Packages"];
+    let targets = output_of(Command::new("apt-get").args(arguments)).ok()?;
+    targets.lines().find_map(|line| line.strip_suffix(&format!(" {SUITE}"))).map(str::to_owned)
+}
+
+/// A network that looks into connections has an authority of its own, which this machine knows.
+fn trust(root: &Path) -> Result<()> {
+    let own = Path::new("/").join(TRUSTED);
+    if own.is_file() {
+        std::fs::copy(&own, root.join(TRUSTED)).with_context(|| format!("cannot copy {}", own.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs `from | to`.
+fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
+    let mut source = from.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{}`", shown(from)))?;
+    let output = source.stdout.take().context("no standard output")?;
+    let output = to.stdin(output).output().with_context(|| format!("cannot run `{}`", shown(to)))?;
+    let good = source.wait()?.success();
+    crate::workspace::check(to, &output)?;
+    if !good {
+        bail!("`{}` failed", shown(from));
+    }
+    Ok(())
+}

