@@ -1,0 +1,53 @@
+//! What the tests start containers with and read them by.
+
+mod agent;
+mod docker;
+mod evidence;
+mod nats;
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Runtime;
+
+pub(crate) use self::{
+    agent::{Agent, AgentSpec},
+    docker::{Container, World, docker, docker_tells},
+    evidence::{Evidence, SCORE},
+    nats::Cluster,
+};
+
+/// How long anything is waited for that ought to happen soon. Generous: a container starts in seconds, on a busy machine in many.
+pub(crate) const WITHIN: Duration = Duration::from_secs(90);
+
+/// The images, as `cargo xtask image` tags them.
+pub(crate) const ENGINE: &str = "doom-agent:latest";
+pub(crate) const MOCK: &str = "doom-agent:mock";
+pub(crate) const BROKER: &str = "doom-nats:latest";
+
+/// How long an agent's network is cut: a minute, unless `DOOM_TEST_CUT_SECONDS` says less.
+pub(crate) fn cut_time() -> Duration {
+    let seconds = std::env::var("DOOM_TEST_CUT_SECONDS").ok().map_or(60, |text| text.parse().expect("DOOM_TEST_CUT_SECONDS is a number"));
+    Duration::from_secs(seconds)
+}
+
+/// The clients' runtime, shared by all tests; the tests themselves are ordinary blocking functions.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
+}
+
+/// Asks again and again until there is an answer. What a container tells cannot be subscribed to.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + WITHIN;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what}: not within {WITHIN:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
