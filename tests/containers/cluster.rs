@@ -33,8 +33,14 @@ fn population_survives(fault: impl FnOnce(&Cluster, &[Agent])) {
         let lost = events.unaccounted(&instance, &stopped);
         // Telemetry is published without an acknowledgement of the stream: what a server has taken that is ending, or for a stream that has no
         // leader for the moment, the broker loses, and nobody is told. That stays within seconds of the fault.
-        println!("{instance}: {} events, {} of them lost within the broker, {}", stopped["ledger"]["produced"], lost.len(), stopped["ledger"]);
-        let records: Vec<u64> = lost.iter().copied().filter(|seq| scores.of(&instance).iter().any(|s| s.headers["seq"] == seq.to_string())).collect();
+        println!(
+            "{instance}: {} events, {} of them lost within the broker, {}",
+            stopped["ledger"]["produced"],
+            lost.len(),
+            stopped["ledger"]
+        );
+        let records: Vec<u64> =
+            lost.iter().copied().filter(|seq| scores.of(&instance).iter().any(|s| s.headers["seq"] == seq.to_string())).collect();
         assert_eq!(records, [0u64; 0], "a record is missing");
         let span = lost.last().zip(lost.first()).map_or(0, |(last, first)| last - first);
         println!("{instance}: between the first and the last of them {span} events; {count} scores in all");

@@ -55,7 +55,12 @@ fn the_image_says_what_it_is_and_holds_no_shell_and_every_licence(image: &'stati
     let list = std::process::Command::new("sh").args(["-c", &format!("docker export {} | tar --list", container.name())]).output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     let has = |what: &str| list.lines().any(|file| file.contains(what));
-    for licence in ["usr/share/doc/doom-agent/LICENSE", "usr/share/doc/doom-agent/NOTICE", "usr/share/doc/libc6/copyright", "doom-agent/crates/tokio/LICENSE"] {
+    for licence in [
+        "usr/share/doc/doom-agent/LICENSE",
+        "usr/share/doc/doom-agent/NOTICE",
+        "usr/share/doc/libc6/copyright",
+        "doom-agent/crates/tokio/LICENSE",
+    ] {
         assert!(has(licence), "no {licence} in {image}");
     }
     assert_eq!(has("usr/share/doc/doom-agent/vizdoom/dumb/licence.txt"), image == ENGINE);
@@ -67,7 +72,8 @@ fn the_image_says_what_it_is_and_holds_no_shell_and_every_licence(image: &'stati
 
 fn check_writes_nowhere_but_in_the_state_directory(image: &'static str) {
     let state = "--tmpfs=/var/lib/doom-agent:uid=10001,mode=700";
-    let out = docker(&["run", "--rm", "--read-only", "--network", "none", state, "--env", "SCENARIO=basic", image, "check", "--nats", "off"]);
+    let out =
+        docker(&["run", "--rm", "--read-only", "--network", "none", state, "--env", "SCENARIO=basic", image, "check", "--nats", "off"]);
     assert!(out.contains("the id is free on this host") && out.contains("\nengine "), "{out}");
 }
 

@@ -63,8 +63,8 @@ fn an_agent_whose_volume_is_full_plays_on_and_delivers_every_record_once() {
     let world = World::new();
     let cluster = Cluster::start(&world, 1);
     let volume = world.volume("small", &["type=tmpfs", "device=tmpfs", "o=size=256k,uid=10001,gid=10001,mode=700"]);
-    // Episodes of a tenth of a second fill it soon.
-    let agent = AgentSpec::mock(&cluster).volume(&volume).env("DOOM_AGENT_SET", "episode_timeout=4").start_ready(&world, "A");
+    // Episodes of a third of a second fill it soon.
+    let agent = AgentSpec::mock(&cluster).volume(&volume).env("DOOM_AGENT_SET", "episode_timeout=24").start_ready(&world, "A");
     agent.container.cut();
     agent.wait("a full disk", |health| health["records"]["durable"] == false);
     agent.play(Duration::from_secs(5));

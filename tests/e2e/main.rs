@@ -9,6 +9,7 @@ mod delivery;
 mod determinism;
 mod faults;
 mod frames;
+mod kubernetes;
 mod logs;
 mod policies;
 mod process;

@@ -16,7 +16,7 @@ pub(crate) use self::{
     agent::{Agent, AgentSpec},
     docker::{Container, World, docker, docker_tells},
     evidence::{Evidence, SCORE},
-    nats::Cluster,
+    nats::{Cluster, free_port},
 };
 
 /// How long anything is waited for that ought to happen soon. Generous: a container starts in seconds, on a busy machine in many.

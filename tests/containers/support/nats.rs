@@ -26,7 +26,7 @@ pub(crate) struct Cluster {
     pub(crate) url: String,
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -54,8 +54,14 @@ impl Cluster {
         cluster
     }
 
+    /// One server's URL, from here.
+    pub(crate) fn url_here(&self, server: usize) -> String {
+        format!("nats://127.0.0.1:{}", self.servers[server].port)
+    }
+
     /// A JetStream client that waits as long as an election may take.
     pub(crate) fn jetstream(&self) -> jetstream::Context {
+        let _inside = runtime().enter();
         let mut context = jetstream::new(self.client.clone());
         context.set_timeout(Duration::from_secs(5));
         context
@@ -71,9 +77,12 @@ impl Cluster {
             max_age: 7 * DAY,
             ..stream::Config::default()
         };
+        let records = ["score", "death"].map(agent).map(|source| stream::SubjectTransform { destination: source.clone(), source });
+        let source = stream::Source { name: "AGENT_EVENTS".to_owned(), subject_transforms: records.to_vec(), ..stream::Source::default() };
         let system = ["error", "lifecycle"].map(|leaf| format!("clau-doom.system.doom_agent.{leaf}"));
         for config in [
             of("AGENT_EVENTS", ["action", "observe", "score", "death"].map(agent).to_vec()),
+            stream::Config { sources: Some(vec![source]), ..of("AGENT_RECORDS", Vec::new()) },
             of("EXPERIMENT_EVENTS", vec!["clau-doom.experiment.>".to_owned()]),
             of("SYSTEM_EVENTS", system.to_vec()),
         ] {

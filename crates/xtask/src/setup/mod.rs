@@ -43,7 +43,8 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
         }
     }
     let tests_lack_python = scope >= Scope::Test && !python.is_complete();
-    let wanted = Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: scope >= Scope::Test, ..Wanted::default() };
+    let wanted =
+        Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: scope >= Scope::Test, ..Wanted::default() };
     let mut changed = system::provide(wanted)?;
     if !missing.is_empty() {
         eprintln!("Fetching into {}", vendor.display());

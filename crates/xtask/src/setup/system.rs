@@ -52,7 +52,14 @@ pub(crate) struct Wanted {
 /// # Errors
 /// What is missing and the one command to run, where we may not or cannot install it.
 pub(crate) fn provide(wanted: Wanted) -> Result<bool> {
-    let needs = [(wanted.engine, COMPILER), (wanted.engine, BOOST), (wanted.python, PYTHON), (wanted.bindgen, LIBCLANG), (wanted.debootstrap, DEBOOTSTRAP), (wanted.compose, COMPOSE)];
+    let needs = [
+        (wanted.engine, COMPILER),
+        (wanted.engine, BOOST),
+        (wanted.python, PYTHON),
+        (wanted.bindgen, LIBCLANG),
+        (wanted.debootstrap, DEBOOTSTRAP),
+        (wanted.compose, COMPOSE),
+    ];
     let missing: Vec<Need> = needs.into_iter().filter_map(|(wanted, need)| (wanted && !(need.met)()).then_some(need)).collect();
     if missing.is_empty() {
         return Ok(false);
