@@ -81,13 +81,16 @@ whatever becomes of NATS; else it asks over NATS, by --nats and the other connec
 container.")]
     Health,
     /// Take evaluations from NATS and play them, one after the other, until told to stop.
-    #[command(help_template = "{about-with-newline}\n{usage-heading} {usage}\n{after-help}", after_help = "\
+    #[command(
+        help_template = "{about-with-newline}\n{usage-heading} {usage}\n{after-help}",
+        after_help = "\
 Needs --id, and --nats and the other settings of connection and process as for playing (see doom-agent --help). What is played, how \
 often and with which seeds is said by each evaluation: pulled from the work queue (stream EVALUATIONS, consumer eval-workers), or asked \
 of the queue group eval-workers on {root}.generation.{gen}.evaluate. Answers with the scores of all episodes, and tells its progress; \
 episodes that are recorded already are not played again. On SIGTERM the evaluation goes back to the queue. doomctl evaluate and doomctl \
 experiment hand evaluations out; docs/EXPERIMENTS.md shows how.\n\n  \
---most-episodes <N>  an evaluation of more episodes is refused [default: 500]")]
+--most-episodes <N>  an evaluation of more episodes is refused [default: 500]"
+    )]
     Serve {
         /// An evaluation of more episodes is refused
         #[arg(long, value_name = "N", env = "DOOM_AGENT_MOST_EPISODES", default_value_t = doom_protocol::payload::DEFAULT_MOST_EPISODES, value_parser = whole::<u64>(1..=u64::MAX))]

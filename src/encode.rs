@@ -7,8 +7,8 @@ use doom_game::{Button, End, Variable};
 use doom_protocol::{
     Codec, Envelope, EpisodeId, Id, Instance, Payload, Subjects, Timestamp,
     payload::{
-        Action, Death, ErrorEvent, EvaluationEpisode, ExperimentRun, GenerationScore, Lifecycle, Metric, Observe, Position, Pressed, RunMetadata, Score,
-        Values,
+        Action, Death, ErrorEvent, EvaluationEpisode, ExperimentRun, GenerationScore, Lifecycle, Metric, Observe, Position, Pressed,
+        RunMetadata, Score, Values,
     },
 };
 use serde_json::Value;

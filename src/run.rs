@@ -35,8 +35,8 @@ use crate::{
     metrics,
     placement::Placement,
     probes,
-    serve::{self, Serving},
     progress::Progress,
+    serve::{self, Serving},
     snapshot::Snapshot,
     state_dir::StateDir,
     terminal, watchdog,
@@ -159,14 +159,8 @@ impl Agent {
         let placement = Arc::new(Placement::choose(config.cpu).await);
         let spool = if link.is_some() { open_spool(&state_dir.spool(), Arc::clone(&placement)).await } else { None };
         let will = Will::new(Arc::clone(&progress), Arc::clone(&ledger), clock);
-        let (records, system) = Records::new(
-            records,
-            RecordEncoder::new(Arc::clone(&book), will),
-            sink,
-            Arc::clone(&ledger),
-            RecordSettings::default(),
-            spool,
-        );
+        let (records, system) =
+            Records::new(records, RecordEncoder::new(Arc::clone(&book), will), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());

@@ -13,7 +13,7 @@ use crate::{
     cli::Options,
     config::Config,
     encode::EvaluationFacts,
-    run::{facts, factory, width_of},
+    run::{factory, facts, width_of},
 };
 
 /// See the module.

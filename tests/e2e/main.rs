@@ -15,3 +15,4 @@ mod policies;
 mod process;
 mod support;
 mod wire;
+mod work;

@@ -21,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const NOBODY_AFTER: Duration = Duration::from_secs(6);
 /// An evaluation that a worker found too late is sent again, with the new deadline, this often.
 const RENEWALS: u32 = 3;
+/// Looks, 50 ms apart, until an evaluation that is answered has left the queue.
+const LEAVES_WITHIN: u32 = 100;
 /// Evaluations that are sent, or looked up, at once.
 const AT_ONCE: usize = 16;
 
@@ -126,7 +128,7 @@ pub async fn dispatch(
             },
             Some(message) = results.next() => if let Some(result) = payload::<EvaluationResult>(&message) {
                 heard = Instant::now();
-                settle(link, root, requests, &mut open, &mut dispatched, result, u64::MAX, until, &mut tell).await?;
+                settle(link, &recorded, root, requests, &mut open, &mut dispatched, result, until, &mut tell).await?;
             },
             _ = look.tick() => {
                 for (index, seen) in open.values().map(|o| (o.index, o.seen)).collect::<Vec<_>>() {
@@ -135,7 +137,7 @@ pub async fn dispatch(
                     if let Ok(Some((sequence, result))) = recorded.result(&request.generation_id, &request.evaluation_id).await
                         && sequence > seen
                     {
-                        settle(link, root, requests, &mut open, &mut dispatched, result, sequence, until, &mut tell).await?;
+                        settle(link, &recorded, root, requests, &mut open, &mut dispatched, result, until, &mut tell).await?;
                     }
                 }
                 if heard.elapsed() > NOBODY_AFTER
@@ -167,12 +169,12 @@ fn key(request: &EvaluationRequest) -> (String, String) {
 #[expect(clippy::too_many_arguments, reason = "what one dispatcher holds, each named once")]
 async fn settle(
     link: &Link,
+    recorded: &Recorded,
     root: &SubjectRoot,
     requests: &[EvaluationRequest],
     open: &mut HashMap<(String, String), Open>,
     dispatched: &mut Dispatched,
     result: EvaluationResult,
-    sequence: u64,
     until: Instant,
     tell: &mut impl FnMut(DispatchEvent),
 ) -> Result<(), StoreError> {
@@ -181,9 +183,16 @@ async fn settle(
     let Some(entry) = open.get_mut(&key) else { return Ok(()) };
     // It may have waited since a dispatcher whose time was shorter.
     if result.status == EvaluationStatus::Deadline && Instant::now() < until && entry.renewals < RENEWALS {
+        let request = &requests[entry.index];
         entry.renewals += 1;
-        entry.seen = if sequence == u64::MAX { entry.seen } else { sequence };
-        send(link, root, &requests[entry.index]).await?;
+        entry.seen = recorded.result(&request.generation_id, &request.evaluation_id).await?.map_or(entry.seen, |(sequence, _)| sequence);
+        // It leaves the queue a moment after its result is stored.
+        for _ in 0..LEAVES_WITHIN {
+            if send(link, root, request).await? {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         return Ok(());
     }
     tell(DispatchEvent::Result(Box::new(result.clone())));

@@ -24,7 +24,7 @@ pub use announce::{Announcer, announce_within};
 pub use ask::ask_workers;
 pub use dispatch::{DispatchEvent, Dispatched, dispatch};
 pub use queue::{open_queue, purge_queued};
-pub use recorded::{Recorded, StoreError};
+pub use recorded::{Recorded, StoreError, stored_on};
 pub use worker::Worker;
 
 /// The queue group, and the durable consumer of the work queue.

@@ -7,6 +7,7 @@ use doom_protocol::{
     Codec, Envelope, Id, SubjectRoot, header,
     payload::{EvaluationEpisode, EvaluationResult},
 };
+use futures::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Link, StreamFinding, find_stream};
@@ -145,4 +146,38 @@ impl Recorded {
             Err(e) => Err(fail(e.to_string())),
         }
     }
+}
+
+/// Everything that is stored on a subject (wildcards allowed), in its order, as JSON.
+///
+/// # Errors
+/// [`StoreError`] where no stream takes it, or it cannot be read.
+pub async fn stored_on(link: &Link, subject: &str) -> Result<Vec<serde_json::Value>, StoreError> {
+    let fail = |problem: String| StoreError::Server { what: subject.to_owned(), problem };
+    let name = match find_stream(link.client(), subject).await {
+        StreamFinding::Stream(name) => name,
+        StreamFinding::None => return Err(StoreError::NoStream(subject.to_owned())),
+        StreamFinding::NoJetStream => return Err(StoreError::NoJetStream),
+        StreamFinding::Unknown(problem) => return Err(fail(problem)),
+    };
+    let context = jetstream::new(link.client().clone());
+    let stream = context.get_stream_no_info(&name).await.map_err(|e| fail(e.to_string()))?;
+    let config = jetstream::consumer::pull::OrderedConfig {
+        filter_subject: subject.to_owned(),
+        deliver_policy: jetstream::consumer::DeliverPolicy::All,
+        ..Default::default()
+    };
+    let mut consumer = stream.create_consumer(config).await.map_err(|e| fail(e.to_string()))?;
+    let mut left = consumer.info().await.map_err(|e| fail(e.to_string()))?.num_pending;
+    let mut messages = consumer.messages().await.map_err(|e| fail(e.to_string()))?;
+    let mut all = Vec::new();
+    while left > 0 {
+        let Some(message) = messages.next().await else { break };
+        let message = message.map_err(|e| fail(e.to_string()))?;
+        left -= 1;
+        let codec = Codec::of_content_type(message.headers.as_ref().and_then(|h| h.get(header::CONTENT_TYPE)).map(|v| v.as_str()));
+        let event = codec.decode(&message.payload);
+        all.push(event.map_err(|e| StoreError::Unreadable { subject: message.subject.to_string(), problem: e.to_string() })?);
+    }
+    Ok(all)
 }

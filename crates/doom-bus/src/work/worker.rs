@@ -203,7 +203,8 @@ impl<P: Player> Worker<P> {
         }
         let task = Task { request: &request, delivery, started: Instant::now(), message: Some(&message) };
         let evaluation = request.evaluation_id.as_str();
-        let outcome = if delivery > DELIVERIES { Outcome::Fault("every worker that had it died".to_owned()) } else { self.play(&task).await };
+        let outcome =
+            if delivery > DELIVERIES { Outcome::Fault("every worker that had it died".to_owned()) } else { self.play(&task).await };
         match outcome {
             Outcome::Answer(result) => {
                 // Not acknowledged before the result is stored: who dies here is followed by one who finds every episode recorded.
