@@ -16,13 +16,14 @@ use hdrhistogram::Histogram;
 use super::{
     Outbox, Plan,
     figures::Figures,
-    pace::Pacer,
+    pace::{Pace, Pacer},
     slots::{Closed, DeathSlot, OpenedSlot, RecordSlot, ScoreSlot, StepEvent, StepSlot},
     tally::Tally,
 };
 use crate::{
     clock::Clock,
     lifecycle::{Flow, Lifecycle},
+    placement::{Placement, Turns},
     progress::{LastEpisode, Progress},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Episode<'a> {
     pub(super) policy: &'a mut dyn Policy,
     pub(super) tally: &'a mut Tally,
     pub(super) pacer: &'a mut Pacer,
+    pub(super) placement: &'a Arc<Placement>,
+    pub(super) turns: &'a mut Turns,
     /// Microseconds; made once, so that recording never allocates.
     pub(super) decisions: &'a mut Histogram<u32>,
     pub(super) action: &'a mut [f64],
@@ -104,7 +107,7 @@ impl Episode<'_> {
         let closed = match &result {
             Ok(closed) => *closed,
             // An engine that was ended because the agent is stopping leaves an aborted episode, not a fault.
-            Err(_) if self.lifecycle.is_ending_play() => Closed::Aborted,
+            Err(_) if self.lifecycle.is_stopping() => Closed::Aborted,
             Err(_) => Closed::EngineFault,
         };
         self.close(running, closed);
@@ -114,6 +117,7 @@ impl Episode<'_> {
     fn steps(&mut self, running: &mut Running) -> Result<Closed, GameError> {
         loop {
             if self.lifecycle.must_look() {
+                self.turns.leave();
                 match self.lifecycle.boundary() {
                     Flow::Stop => return Ok(Closed::Aborted),
                     Flow::GoOn { paused } => {
@@ -125,6 +129,10 @@ impl Episode<'_> {
             }
             if !self.pacer.wait(|| self.lifecycle.must_look()) {
                 continue;
+            }
+            // At a pace of its own the game waits between its steps, and others play meanwhile.
+            if self.plan.pace == Pace::Max {
+                self.placement.between_steps(self.turns);
             }
             let before = Instant::now();
             self.policy.decide(&self.backend.observe(), self.action);

@@ -33,7 +33,7 @@ pub use self::{pace::Pace, seeds::Seeds};
 use crate::{
     clock::Clock,
     lifecycle::{Flow, Lifecycle, State},
-    placement::Placement,
+    placement::{Placement, Turns},
     progress::Progress,
 };
 
@@ -77,45 +77,8 @@ pub(crate) struct GameLoop {
     pub(crate) progress: Arc<Progress>,
     pub(crate) placement: Arc<Placement>,
     pub(crate) clock: Clock,
-    /// The number of the plan's first episode.
-    pub(crate) first_episode: u64,
     /// The next episode's number, from 1.
     pub(crate) next_episode: u64,
-    /// Episodes that the game ended.
-    pub(crate) finished: u64,
-    /// A worker lives on when it gives up an engine: somebody else plays on.
-    pub(crate) lives_on: bool,
-}
-
-/// What a game thread has, whatever it plays.
-pub(crate) struct Stage {
-    pub(crate) outbox: Outbox,
-    pub(crate) lifecycle: Arc<Lifecycle>,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) placement: Arc<Placement>,
-    pub(crate) clock: Clock,
-}
-
-impl Stage {
-    /// The loop that plays a plan; its first episode gets this number.
-    pub(crate) fn game_loop(self, plan: Plan, factory: Box<dyn BackendFactory>, program: PolicyProgram, first_episode: u64) -> GameLoop {
-        let Self { outbox, lifecycle, progress, placement, clock } = self;
-        let next_episode = first_episode;
-        GameLoop {
-            plan,
-            factory,
-            program,
-            outbox,
-            lifecycle,
-            progress,
-            placement,
-            clock,
-            first_episode,
-            next_episode,
-            finished: 0,
-            lives_on: false,
-        }
-    }
 }
 
 /// What playing on one engine came to.
@@ -125,50 +88,41 @@ enum Session {
 }
 
 impl GameLoop {
-    /// Gives back what the next plan needs.
-    pub(crate) fn into_stage(self) -> Stage {
-        let Self { outbox, lifecycle, progress, placement, clock, .. } = self;
-        Stage { outbox, lifecycle, progress, placement, clock }
-    }
-
     /// Plays until the end. The lifecycle is `draining` afterwards.
     pub(crate) fn run(mut self) -> LoopEnd {
         self.placement.enter();
-        let end = self.engines();
+        let mut turns = self.placement.turns();
+        let end = self.engines(&mut turns);
+        turns.leave();
         self.progress.set_engine(None);
         self.lifecycle.enter(State::Draining);
         end
     }
 
-    /// Plays the plan, on as many engines as it takes.
-    pub(crate) fn engines(&mut self) -> LoopEnd {
+    fn engines(&mut self, turns: &mut Turns) -> LoopEnd {
         let mut failures = 0u32;
         let mut first = true;
         loop {
-            if self.lifecycle.is_ending_play() {
+            if self.lifecycle.is_stopping() {
                 return LoopEnd::Stopped;
             }
             let (error, episode, played) = match self.factory.start() {
-                Ok(backend) => match self.session(backend) {
+                Ok(backend) => match self.session(backend, turns) {
                     Session::Ended(end) => return end,
                     Session::Failed { error, episode, played } => (error, episode, played),
                 },
                 Err(GameError::Scenario(reason)) => return LoopEnd::Data(reason),
-                Err(error) if first => {
-                    if self.lives_on {
-                        self.report(&error, false, None);
-                    }
-                    return LoopEnd::Engine(error);
-                }
+                Err(error) if first => return LoopEnd::Engine(error),
                 Err(error) => (error, None, false),
             };
             first = false;
+            turns.leave();
             self.progress.set_engine(None);
             failures = if played { 1 } else { failures + 1 };
-            let stopping = self.lifecycle.is_ending_play();
+            let stopping = self.lifecycle.is_stopping();
             let fatal = failures > self.plan.max_engine_restarts && !stopping;
             if !stopping {
-                self.report(&error, fatal && !self.lives_on, episode);
+                self.report(&error, fatal, episode);
             }
             if stopping {
                 return LoopEnd::Stopped;
@@ -197,7 +151,7 @@ impl GameLoop {
     }
 
     /// Plays episodes on one engine.
-    fn session(&mut self, mut backend: Box<dyn GameBackend>) -> Session {
+    fn session(&mut self, mut backend: Box<dyn GameBackend>, turns: &mut Turns) -> Session {
         self.progress.set_engine(Some(backend.interrupter()));
         self.progress.beat();
         let schema = Arc::new(backend.schema().clone());
@@ -220,23 +174,28 @@ impl GameLoop {
         let mut action = vec![0.0; schema.buttons.len()];
         let mut played = false;
         loop {
+            if self.lifecycle.must_look() {
+                turns.leave();
+            }
             match self.lifecycle.boundary() {
                 Flow::Stop => return Session::Ended(LoopEnd::Stopped),
                 Flow::GoOn { .. } => pacer.rebase(),
             }
-            if self.plan.episodes != 0 && self.next_episode - self.first_episode >= self.plan.episodes {
+            if self.plan.episodes != 0 && self.next_episode > self.plan.episodes {
                 return Session::Ended(LoopEnd::Finished);
             }
             let number = self.next_episode;
             self.next_episode += 1;
             let episode = Episode {
                 number,
-                seed: self.plan.seeds.of(number - self.first_episode + 1),
+                seed: self.plan.seeds.of(number),
                 plan: &self.plan,
                 backend: backend.as_mut(),
                 policy: policy.as_mut(),
                 tally: &mut tally,
                 pacer: &mut pacer,
+                placement: &self.placement,
+                turns,
                 decisions: &mut decisions,
                 action: &mut action,
                 outbox: &mut self.outbox,
@@ -248,10 +207,7 @@ impl GameLoop {
             };
             match episode.play() {
                 Ok(Closed::Aborted) => return Session::Ended(LoopEnd::Stopped),
-                Ok(_) => {
-                    self.finished += 1;
-                    played = true;
-                }
+                Ok(_) => played = true,
                 Err(error) => return Session::Failed { error, episode: Some(number), played },
             }
         }

@@ -126,7 +126,7 @@ mod bound {
             self.0.count()
         }
 
-        pub(super) fn list(&self) -> Vec<usize> {
+        pub(in super::super) fn list(&self) -> Vec<usize> {
             (0..CpuSet::MAX_CPU).filter(|cpu| self.0.is_set(*cpu)).collect()
         }
 
@@ -184,7 +184,7 @@ mod bound {
         pub(in super::super) fn count(&self) -> u32 {
             0
         }
-        pub(super) fn list(&self) -> Vec<usize> {
+        pub(in super::super) fn list(&self) -> Vec<usize> {
             Vec::new()
         }
         pub(in super::super) fn without(&self, _: Option<usize>) -> Self {

@@ -3,23 +3,28 @@
 //! Game thread and engine wake each other at every step and never compute at the same time: on one CPU the wake-up costs less than
 //! anywhere else. So the two share a CPU, and the publisher stays off it. `auto` takes an idle one, watches how long the two wait
 //! for it, and moves or lets go where others contend; `judge` is the rule.
+//!
+//! Agents of one user know of each other: each claims its CPU (`claims`), so that those that start together spread, and where they
+//! outnumber the CPUs those of one CPU play by turns (`turns`).
 
+mod claims;
 mod cpus;
 mod judge;
+mod turns;
 
 use std::{
     fmt,
     str::FromStr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI32, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+pub(crate) use self::turns::Turns;
 use self::{
+    claims::{Claim, Claims},
     cpus::{Cpus, Idleness},
-    judge::{Judge, Verdict},
+    judge::{Judge, Verdict, best},
+    turns::Rule,
 };
 use crate::{
     exit::{self, Failure},
@@ -83,43 +88,91 @@ impl CpuChoice {
 pub(crate) struct Placement {
     choice: CpuChoice,
     cpus: Cpus,
-    /// `None`: loose.
-    home: Mutex<Option<usize>>,
-    /// The game thread's id; 0 before it has entered.
-    thread: AtomicI32,
+    claims: Option<Claims>,
+    home: Mutex<Home>,
+    rule: Arc<Rule>,
+    /// The game thread's id, and that of the thread that waits for its turn.
+    game: Mutex<Vec<i32>>,
     /// Further threads that keep off.
     others: Mutex<Vec<i32>>,
+}
+
+/// A CPU, and the claim to it.
+#[derive(Debug, Default)]
+struct Home {
+    /// `None`: loose.
+    cpu: Option<usize>,
+    _claim: Option<Claim>,
 }
 
 impl Placement {
     /// Chooses. To be called on the thread that publishes, which is kept off the chosen CPU from here on.
     pub(crate) async fn choose(choice: CpuChoice) -> Self {
+        Self::choose_among(choice, Claims::open()).await
+    }
+
+    async fn choose_among(choice: CpuChoice, claims: Option<Claims>) -> Self {
         let cpus = Cpus::allowed();
-        let home = match choice {
-            CpuChoice::Off => None,
-            CpuChoice::Cpu(n) => Some(n),
-            CpuChoice::Auto if cpus.count() < 2 => None,
+        let home = Mutex::default();
+        let (game, others) = Default::default();
+        let placement = Self { choice, cpus, claims, home, rule: Arc::default(), game, others };
+        match choice {
+            CpuChoice::Off => {}
+            CpuChoice::Cpu(n) => placement.settle(Some(n), None),
+            CpuChoice::Auto if cpus.count() < 2 => {}
             CpuChoice::Auto => {
                 let before = Idleness::now();
                 tokio::time::sleep(FIRST_LOOK).await;
-                cpus.idlest(&Idleness::now().since(&before)).map(|(cpu, _)| cpu)
+                let idle = Idleness::now().since(&before);
+                let _choosing = placement.choosing().await;
+                placement.settle(best(&placement.candidates(&idle)), None);
             }
-        };
-        let placement = Self { choice, cpus, home: Mutex::new(None), thread: AtomicI32::new(0), others: Mutex::default() };
-        placement.settle(home, None);
+        }
         placement
     }
 
+    /// Others that start now choose after us.
+    async fn choosing(&self) -> Option<std::fs::File> {
+        match &self.claims {
+            Some(claims) => claims.choosing().await,
+            None => None,
+        }
+    }
+
+    /// The CPUs that may be used: how many agents are at home there, and the idle share.
+    fn candidates(&self, idle: &[(usize, f64)]) -> Vec<(usize, usize, f64)> {
+        let ours = idle.iter().filter(|(cpu, _)| self.cpus.has(*cpu));
+        ours.map(|(cpu, idle)| (*cpu, self.fellows(*cpu), *idle)).collect()
+    }
+
+    fn fellows(&self, cpu: usize) -> usize {
+        self.claims.as_ref().map_or(0, |claims| claims.count(cpu))
+    }
+
     fn home(&self) -> Option<usize> {
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner)
+        self.home.lock().unwrap_or_else(PoisonError::into_inner).cpu
     }
 
     /// For the game thread, before it starts an engine: what it starts inherits its CPU.
     pub(crate) fn enter(&self) {
-        self.thread.store(cpus::thread_id(), Relaxed);
+        let mut game = self.game.lock().unwrap_or_else(PoisonError::into_inner);
+        game.push(cpus::thread_id());
         if let Some(cpu) = self.home() {
             self.cpus.confine(cpus::thread_id(), Some(cpu));
         }
+    }
+
+    /// For the game thread.
+    pub(crate) fn turns(&self) -> Turns {
+        Turns::new(Arc::clone(&self.rule))
+    }
+
+    /// For the game thread, between two steps at full pace.
+    pub(crate) fn between_steps(self: &Arc<Self>, turns: &mut Turns) {
+        turns.between_steps(|| {
+            let placement = Arc::clone(self);
+            move || placement.enter()
+        });
     }
 
     /// For a thread that works hard beside the game: it is kept off the game's CPU, wherever that is.
@@ -130,11 +183,12 @@ impl Placement {
 
     /// Puts game thread and engine on `home`, and the calling thread, which publishes, elsewhere.
     fn settle(&self, home: Option<usize>, engine: Option<u32>) {
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
-        let game = self.thread.load(Relaxed);
-        if game != 0 {
-            self.cpus.confine(game, home);
-        }
+        let claim = |cpu| self.claims.as_ref().and_then(|claims| claims.claim(cpu));
+        let new = Home { cpu: home, _claim: home.and_then(claim) };
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        self.rule.set_place(home.and_then(|cpu| self.claims.as_ref()?.place(cpu)));
+        self.look_for_fellows();
+        self.game.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|thread| self.cpus.confine(*thread, home));
         if let Some(engine) = engine {
             cpus::threads_of(engine).for_each(|thread| self.cpus.confine(thread, home));
         }
@@ -147,9 +201,18 @@ impl Placement {
         }
     }
 
-    /// Watches the contention until it is aborted; on the thread that publishes. Returns at once where there is nothing to decide.
+    /// How many agents are at home where ours is, ours included; several take turns.
+    fn look_for_fellows(&self) -> usize {
+        let fellows = self.home().map_or(0, |cpu| self.fellows(cpu));
+        self.rule.set_shared(fellows > 1);
+        fellows
+    }
+
+    /// Watches who else is here, and the contention, until it is aborted; on the thread that publishes. Returns at once where there is
+    /// nothing to see.
     pub(crate) async fn watch(self: Arc<Self>, progress: Arc<Progress>) {
-        if self.choice != CpuChoice::Auto || self.cpus.count() < 2 {
+        let may_move = self.choice == CpuChoice::Auto && self.cpus.count() > 1;
+        if !may_move && (self.claims.is_none() || self.home().is_none()) {
             return;
         }
         let mut ticks = tokio::time::interval(LOOK_EVERY);
@@ -159,25 +222,47 @@ impl Placement {
         let mut waits = None;
         loop {
             ticks.tick().await;
+            let fellows = self.look_for_fellows();
+            if !may_move {
+                continue;
+            }
             let now = Idleness::now();
             let idle = now.since(&idleness);
             idleness = now;
             let engine = progress.engine().and_then(|e| e.pid());
-            let seen = engine.and_then(|engine| Some((engine, cpus::waits(self.thread.load(Relaxed), engine)?)));
+            let game = self.game.lock().unwrap_or_else(PoisonError::into_inner).first().copied().unwrap_or(0);
+            let seen = engine.and_then(|engine| Some((engine, cpus::waits(game, engine)?)));
             // Another engine than a moment ago has counters of its own.
             let share = match (&waits, &seen) {
                 (Some((before, old)), Some((after, new))) if before == after => new.share_since(old),
                 _ => None,
             };
             waits = seen;
+            if fellows > 1 && self.spread(engine).await {
+                continue;
+            }
             let Some(share) = share else { continue };
             let home = self.home();
-            let best = self.cpus.without(home).idlest(&idle);
-            match judge.judge(home, share, best) {
+            let room = self.cpus.without(home).idlest(&idle);
+            match judge.judge(home, fellows, share, room) {
                 Verdict::Stay => {}
                 Verdict::Go(cpu) => self.settle(Some(cpu), engine),
                 Verdict::LetGo => self.settle(None, engine),
             }
+        }
+    }
+
+    /// Moves to a CPU with at least two agents fewer, where there is one: others have ended, or started at the same moment.
+    async fn spread(&self, engine: Option<u32>) -> bool {
+        let _choosing = self.choosing().await;
+        let Some(home) = self.home() else { return false };
+        let least = self.cpus.list().into_iter().map(|cpu| (self.fellows(cpu), cpu)).min();
+        match least {
+            Some((fellows, cpu)) if fellows + 2 <= self.fellows(home) => {
+                self.settle(Some(cpu), engine);
+                true
+            }
+            _ => false,
         }
     }
 }
@@ -202,16 +287,20 @@ mod tests {
     }
 
     #[cfg(target_os = "linux")]
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_game_thread_is_on_the_chosen_cpu_and_the_publisher_is_not() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let all = Cpus::allowed();
+        let placement = runtime().block_on(Placement::choose_among(CpuChoice::Auto, None));
         if all.count() < 2 {
-            // Nothing to keep apart: auto stays off, which the first assertion of the other branch would contradict.
-            assert_eq!(runtime.block_on(Placement::choose(CpuChoice::Auto)).home(), None);
+            // Nothing to keep apart: auto stays off.
+            assert_eq!(placement.home(), None);
             return;
         }
-        let placement = runtime.block_on(Placement::choose(CpuChoice::Auto));
         let home = placement.home().unwrap();
         assert!(!Cpus::allowed().has(home), "the publisher keeps off");
         let game = std::thread::spawn(move || {
@@ -219,5 +308,26 @@ mod tests {
             Cpus::allowed().to_string()
         });
         assert_eq!(game.join().unwrap(), home.to_string());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn agents_that_start_together_spread_and_those_of_one_cpu_take_turns() {
+        let dir = tempfile::tempdir().unwrap();
+        let cpus = Cpus::allowed().count() as usize;
+        let start = || {
+            let claims = Claims::of_test(dir.path());
+            // Each on a thread of its own, as each keeps its publisher off its game.
+            std::thread::spawn(move || runtime().block_on(Placement::choose_among(CpuChoice::Auto, Some(claims))))
+        };
+        let starting: Vec<_> = (0..cpus * 2).map(|_| start()).collect();
+        let agents: Vec<_> = starting.into_iter().map(|agent| agent.join().unwrap()).collect();
+        if cpus < 2 {
+            return assert!(agents.iter().all(|agent| agent.home().is_none()));
+        }
+        for cpu in Cpus::allowed().list() {
+            assert_eq!(agents.iter().filter(|agent| agent.home() == Some(cpu)).count(), 2, "CPU {cpu}");
+        }
+        assert!(agents.iter().all(|agent| agent.look_for_fellows() == 2));
     }
 }

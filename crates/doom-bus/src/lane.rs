@@ -2,23 +2,30 @@
 //!
 //! Offering never allocates, locks or waits ([`Overflow::DropNewest`]); where there is no broker and the one reader is a file,
 //! [`Overflow::Wait`] trades that promise for a complete file. Seqs that did not fit leave as ranges through a ring of their own.
+//!
+//! Waking the reader is what an offer could cost most: a system call, and on a busy machine a place on a CPU. So the reader says how many
+//! slots it waits for, and only the offer that makes them up wakes it.
 
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering, fence},
+        atomic::{AtomicBool, AtomicU64, Ordering, fence},
     },
     thread::Thread,
     time::Duration,
 };
 
 use doom_protocol::payload::SeqRange;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::Ledger;
 
 /// Ranges that wait for the reader; more are merged into the last one's successor and counted.
 const RANGE_SLOTS: usize = 4096;
+/// A reader that waits for nobody.
+const AWAKE: u64 = u64::MAX;
+/// The writer's end is announced a moment before the rings know of it; a reader that slept over it looks again after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What happens when the lane is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +38,10 @@ pub enum Overflow {
     Wait,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wake {
-    reader_sleeps: AtomicBool,
+    /// The slot, counted from 1, whose offer wakes the reader; [`AWAKE`] where it does not sleep.
+    reader_at: AtomicU64,
     reader: Notify,
     writer_waits: AtomicBool,
     writer: OnceLock<Thread>,
@@ -46,6 +54,7 @@ pub struct LaneSender<S> {
     numbers: rtrb::Producer<f64>,
     ranges: rtrb::Producer<SeqRange>,
     pending: Option<SeqRange>,
+    written: u64,
     wake: Arc<Wake>,
     ledger: Arc<Ledger>,
     overflow: Overflow,
@@ -58,6 +67,7 @@ pub struct LaneReceiver<S> {
     numbers: rtrb::Consumer<f64>,
     ranges: rtrb::Consumer<SeqRange>,
     width: usize,
+    read: u64,
     wake: Arc<Wake>,
 }
 
@@ -67,10 +77,20 @@ pub fn lane<S>(capacity: usize, width: usize, overflow: Overflow, ledger: Arc<Le
     let (slots_in, slots) = rtrb::RingBuffer::new(capacity);
     let (numbers_in, numbers) = rtrb::RingBuffer::new(capacity * width.max(1));
     let (ranges_in, ranges) = rtrb::RingBuffer::new(RANGE_SLOTS);
-    let wake = Arc::new(Wake::default());
-    let sender =
-        LaneSender { slots: slots_in, numbers: numbers_in, ranges: ranges_in, pending: None, wake: Arc::clone(&wake), ledger, overflow };
-    (sender, LaneReceiver { slots, numbers, ranges, width: width.max(1), wake })
+    let wake =
+        Wake { reader_at: AtomicU64::new(AWAKE), reader: Notify::new(), writer_waits: AtomicBool::new(false), writer: OnceLock::new() };
+    let wake = Arc::new(wake);
+    let sender = LaneSender {
+        slots: slots_in,
+        numbers: numbers_in,
+        ranges: ranges_in,
+        pending: None,
+        written: 0,
+        wake: Arc::clone(&wake),
+        ledger,
+        overflow,
+    };
+    (sender, LaneReceiver { slots, numbers, ranges, width: width.max(1), read: 0, wake })
 }
 
 impl<S> LaneSender<S> {
@@ -94,11 +114,19 @@ impl<S> LaneSender<S> {
             chunk.commit_all();
         }
         let taken = self.slots.push((seq, slot)).is_ok();
+        self.written += u64::from(taken);
         fence(Ordering::SeqCst);
-        if self.wake.reader_sleeps.load(Ordering::Relaxed) && self.wake.reader_sleeps.swap(false, Ordering::SeqCst) {
-            self.wake.reader.notify_one();
+        if self.written >= self.wake.reader_at.load(Ordering::Relaxed) {
+            self.wake_reader();
         }
         taken
+    }
+
+    #[cold]
+    fn wake_reader(&self) {
+        if self.wake.reader_at.swap(AWAKE, Ordering::SeqCst) != AWAKE {
+            self.wake.reader.notify_one();
+        }
     }
 
     /// What is offered now would not find room.
@@ -152,7 +180,7 @@ impl<S> Drop for LaneSender<S> {
     fn drop(&mut self) {
         self.flush_ranges();
         // `is_abandoned` becomes true when the rings are dropped, right after this; the reader looks again within its own bound.
-        self.wake.reader_sleeps.store(false, Ordering::SeqCst);
+        self.wake.reader_at.store(AWAKE, Ordering::SeqCst);
         self.wake.reader.notify_one();
     }
 }
@@ -170,7 +198,9 @@ impl<S> LaneReceiver<S> {
             numbers.extend_from_slice(second);
             chunk.commit_all();
         }
-        self.slots.pop().ok()
+        let slot = self.slots.pop().ok();
+        self.read += u64::from(slot.is_some());
+        slot
     }
 
     /// Takes the next range of seqs that did not fit.
@@ -207,17 +237,26 @@ impl<S> LaneReceiver<S> {
 
     /// Waits until there is something to take or the lane is finished. Cancel safe.
     pub async fn ready(&mut self) {
+        self.gathered(1, None).await;
+    }
+
+    /// Waits until there are so many slots to take (or the lane is full of them), from `due` on for any; or until the lane is finished. Cancel safe.
+    pub async fn gathered(&mut self, slots: usize, due: Option<Instant>) {
+        let slots = slots.clamp(1, self.slots.buffer().capacity().max(1));
         loop {
-            if !self.slots.is_empty() || self.slots.is_abandoned() {
+            let now = Instant::now();
+            let early = due.filter(|due| *due > now);
+            let enough = if early.is_none() && due.is_some() { 1 } else { slots };
+            if self.slots.slots() >= enough || self.slots.is_abandoned() {
                 return;
             }
-            self.wake.reader_sleeps.store(true, Ordering::SeqCst);
+            self.wake.reader_at.store(self.read + enough as u64, Ordering::SeqCst);
             fence(Ordering::SeqCst);
-            if !self.slots.is_empty() || self.slots.is_abandoned() {
+            if self.slots.slots() >= enough || self.slots.is_abandoned() {
                 continue;
             }
-            // The bound covers the writer's end, which is announced a moment before the ring knows of it.
-            let _ = tokio::time::timeout(Duration::from_millis(100), self.wake.reader.notified()).await;
+            let until = early.map_or(now + LOOK_AGAIN, |due| due.min(now + LOOK_AGAIN));
+            let _ = tokio::time::timeout_at(until, self.wake.reader.notified()).await;
         }
     }
 }
@@ -271,5 +310,33 @@ mod tests {
         writer.join().unwrap();
         assert_eq!(seen, (1..=1000).collect::<Vec<_>>());
         assert_eq!(ledger.summary().dropped, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_sleeps_until_enough_has_gathered_or_its_time_has_come() {
+        let (mut tx, mut rx, _) = {
+            let ledger = Arc::new(Ledger::default());
+            let (tx, rx) = lane::<u32>(8, 0, Overflow::DropNewest, Arc::clone(&ledger));
+            (tx, rx, ledger)
+        };
+        let due = Instant::now() + Duration::from_secs(5);
+        let waits = |rx: &mut LaneReceiver<u32>| futures::FutureExt::now_or_never(rx.gathered(3, Some(due))).is_none();
+        for seq in 1..=2 {
+            tx.offer(seq, 0, &[]);
+            assert!(waits(&mut rx), "after {seq}");
+        }
+        tx.offer(3, 0, &[]);
+        assert!(!waits(&mut rx));
+        let mut numbers = Vec::new();
+        while rx.pop(&mut numbers).is_some() {}
+        // Of what comes later, one alone is enough when the time has come.
+        tx.offer(4, 0, &[]);
+        assert!(waits(&mut rx));
+        rx.gathered(3, Some(due)).await;
+        assert_eq!((Instant::now(), rx.len()), (due, 1));
+        drop(tx);
+        rx.pop(&mut numbers);
+        rx.gathered(3, None).await;
+        assert!(rx.is_finished());
     }
 }

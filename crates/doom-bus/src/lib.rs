@@ -9,6 +9,7 @@ mod connect;
 pub mod consume;
 mod control;
 mod frames;
+mod gathering;
 mod health;
 mod identity;
 mod jsonl;
@@ -21,7 +22,6 @@ mod spool;
 mod streams;
 mod telemetry;
 mod throttle;
-pub mod work;
 
 pub use backlog::{Left, RecordSettings};
 pub use connect::{Auth, ConnectError, ConnectSettings, Link, LinkState, Status, Tls, connect};

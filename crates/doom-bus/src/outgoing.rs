@@ -1,6 +1,6 @@
 //! An event on its way out: where to, its headers, its bytes; and the trait by which slots become events.
 
-use async_nats::{HeaderMap, Subject};
+use async_nats::{HeaderMap, HeaderName, Subject};
 use bytes::Bytes;
 use doom_protocol::{Codec, Timestamp, TraceId, header};
 
@@ -54,10 +54,16 @@ pub trait Encode<S>: Send + 'static {
     }
 }
 
+// Names that are known to be headers' already, and are not copied.
+const TRACE_ID: HeaderName = HeaderName::from_static(header::TRACE_ID);
+const TIMESTAMP: HeaderName = HeaderName::from_static(header::TIMESTAMP);
+const SEQ: HeaderName = HeaderName::from_static(header::SEQ);
+
 /// The headers that are the same on every event of a process.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    template: HeaderMap,
+    json: HeaderMap,
+    msgpack: HeaderMap,
     pairs: Vec<(&'static str, String)>,
 }
 
@@ -67,34 +73,48 @@ impl Origin {
     pub fn new(agent: &str, instance: &str, backend: &str) -> Self {
         let pairs =
             vec![(header::SOURCE_AGENT, agent.to_owned()), (header::INSTANCE, instance.to_owned()), (header::BACKEND, backend.to_owned())];
-        let mut template = HeaderMap::new();
-        for (name, value) in &pairs {
-            template.insert(*name, value.as_str());
-        }
-        Self { template, pairs }
+        let template = |codec: Codec| {
+            let fixed = pairs.iter().map(|(name, value)| (*name, value.as_str()));
+            let fixed = fixed.chain([(header::CONTENT_TYPE, codec.content_type())]);
+            fixed.map(|(name, value)| (HeaderName::from_static(name), value.into())).collect()
+        };
+        Self { json: template(Codec::Json), msgpack: template(Codec::Msgpack), pairs }
     }
 
     pub(crate) fn headers(&self, stamp: &Stamp, codec: Codec) -> HeaderMap {
-        let mut headers = self.template.clone();
-        for (name, value) in varying(stamp, codec) {
-            headers.insert(name, value.as_str());
+        let template = match codec {
+            Codec::Json => &self.json,
+            Codec::Msgpack => &self.msgpack,
+        };
+        let mut headers = template.clone();
+        headers.insert(TRACE_ID, stamp.trace_id.to_string());
+        headers.insert(TIMESTAMP, stamp.timestamp.to_string());
+        if let Some(seq) = stamp.seq {
+            headers.insert(SEQ, seq.to_string());
+        }
+        if let Some(content_type) = stamp.content_type {
+            headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        if let Some(id) = &stamp.message_id {
+            headers.insert(header::MSG_ID, id.as_str());
+        }
+        for (name, value) in &stamp.extra {
+            headers.insert(*name, value.as_str());
         }
         headers
     }
 
     /// All headers as pairs, for readers that are not NATS.
     pub(crate) fn pairs(&self, stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, String)> {
-        self.pairs.iter().cloned().chain(varying(stamp, codec))
+        self.pairs
+            .iter()
+            .cloned()
+            .chain([(header::TRACE_ID, stamp.trace_id.to_string()), (header::TIMESTAMP, stamp.timestamp.to_string())])
+            .chain([(header::CONTENT_TYPE, stamp.content_type.unwrap_or(codec.content_type()).to_owned())])
+            .chain(stamp.seq.map(|seq| (header::SEQ, seq.to_string())))
+            .chain(stamp.message_id.clone().map(|id| (header::MSG_ID, id)))
+            .chain(stamp.extra.iter().cloned())
     }
-}
-
-fn varying(stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, String)> {
-    [(header::TRACE_ID, stamp.trace_id.to_string()), (header::TIMESTAMP, stamp.timestamp.to_string())]
-        .into_iter()
-        .chain([(header::CONTENT_TYPE, stamp.content_type.unwrap_or(codec.content_type()).to_owned())])
-        .chain(stamp.seq.map(|seq| (header::SEQ, seq.to_string())))
-        .chain(stamp.message_id.clone().map(|id| (header::MSG_ID, id)))
-        .chain(stamp.extra.iter().cloned())
 }
 
 /// Publishes an event that nobody waits for and nobody counts, such as a metric.
@@ -104,4 +124,30 @@ fn varying(stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, S
 pub async fn publish_once(link: &crate::Link, codec: Codec, origin: &Origin, event: &Outgoing) -> Result<(), String> {
     let headers = origin.headers(&event.stamp, codec);
     link.client().publish_with_headers(event.subject.clone(), headers, event.payload.clone()).await.map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_of_a_message_are_those_of_a_line() {
+        let origin = Origin::new("A", "instance", "mock");
+        let trace = doom_protocol::Instance::new().trace(1);
+        let mut stamp = Stamp { seq: Some(7), message_id: Some("id".to_owned()), ..Stamp::new(trace, Timestamp::now()) };
+        for picture in [false, true] {
+            if picture {
+                stamp.content_type = Some("image/png");
+                stamp.extra.push((header::WIDTH, "320".to_owned()));
+            }
+            for codec in [Codec::Json, Codec::Msgpack] {
+                let headers = origin.headers(&stamp, codec);
+                let pairs: Vec<_> = origin.pairs(&stamp, codec).collect();
+                assert_eq!(headers.len(), pairs.len());
+                for (name, value) in pairs {
+                    assert_eq!(headers.get(name).map(|v| v.as_str()), Some(&*value), "{name}");
+                }
+            }
+        }
+    }
 }

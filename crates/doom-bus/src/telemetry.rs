@@ -3,6 +3,9 @@
 //! A batch whose round trip did not complete before the connection was lost is *unconfirmed*. While the connection is down, or the
 //! server answers nothing, nothing is taken from the lane, so that the lane's own rule (drop the newest, count it) applies. With an
 //! events file the lane is taken all the same; what the broker cannot be given yet is held, up to a bound, and then counts as dropped.
+//!
+//! A batch costs much that does not depend on its size: a wake-up of this task, a write, a wake-up of the server, and the round trip's
+//! own two. So where events come fast they gather first ([`Gathering`]); where they are rare each goes out at once.
 
 use std::{
     collections::VecDeque,
@@ -10,22 +13,27 @@ use std::{
     time::Duration,
 };
 
-use async_nats::Subscriber;
+use async_nats::{Subject, Subscriber};
 use bytes::Bytes;
 use doom_protocol::{Codec, payload::SeqRange};
 use futures::StreamExt;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 
-use crate::{Encode, JsonLines, LaneReceiver, Ledger, Link, LinkState, Origin, Outgoing, Status};
+use crate::{Encode, JsonLines, LaneReceiver, Ledger, Link, LinkState, Origin, Outgoing, Status, gathering::Gathering};
 
 /// Slots taken at once.
-const BATCH: usize = 512;
+const BATCH: usize = 256;
 /// Batches under way without a round trip; bounds what can be in doubt and what the server must queue.
-const MOST_BATCHES: usize = 16;
+const MOST_BATCHES: usize = 6;
 /// Events that the file has and the broker cannot be given yet; about 20 MB.
 const MOST_HELD: usize = 16_384;
-/// A pause between batches that are far from full, so that wake-ups are shared.
-const GATHER: Duration = Duration::from_millis(1);
+/// Where events are rare: what is made of one step goes out together.
+const TOGETHER: Duration = Duration::from_millis(1);
+/// While nothing may be taken, what was dropped is noted this far apart.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// Where events go.
 #[derive(Debug, Clone)]
@@ -58,6 +66,7 @@ struct Publisher<S, E> {
     numbers: Vec<f64>,
     events: Vec<Outgoing>,
     held: VecDeque<Outgoing>,
+    gathering: Gathering,
 }
 
 /// Runs until the lane's writer is gone and everything is confirmed, or until `deadline` has passed.
@@ -80,6 +89,7 @@ pub async fn publish_telemetry<S: Send, E: Encode<S>>(
         numbers: Vec::new(),
         events: Vec::new(),
         held: VecDeque::new(),
+        gathering: Gathering::new(Instant::now()),
     };
     tokio::select! {
         () = publisher.pump() => {}
@@ -111,7 +121,7 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
     async fn pump(&mut self) {
         let Some(link) = self.sink.link.clone() else { return self.pump_without_broker().await };
         let mut status = link.watch();
-        let inbox = link.client().new_inbox();
+        let inbox = Subject::from(link.client().new_inbox());
         let mut confirmations = loop {
             match link.client().subscribe(inbox.clone()).await {
                 Ok(subscription) => break subscription,
@@ -121,6 +131,8 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
                 }
             }
         };
+        let mut notes = tokio::time::interval(NOTE_EVERY);
+        notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.note_losses(*status.borrow_and_update());
             if self.lane.is_finished() && self.pending.is_empty() && self.held.is_empty() {
@@ -136,19 +148,20 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
                     self.events.extend(self.held.drain(..self.held.len().min(BATCH)));
                     self.send(&link, &inbox, &mut confirmations).await;
                 }
-                () = self.lane.ready(), if may_take => {
-                    let small = self.lane.len() < BATCH / 4;
-                    self.take_batch();
+                () = self.lane.gathered(self.gathering.slots(), self.gathering.due()), if may_take => {
+                    if !self.gathering.is_fast() && !self.lane.is_finished() {
+                        tokio::time::sleep(TOGETHER).await;
+                    }
+                    let taken = self.take_batch();
+                    self.gathering.note(Instant::now(), taken);
                     if room {
                         self.send(&link, &inbox, &mut confirmations).await;
                     } else {
                         self.hold();
                         tokio::task::yield_now().await;
                     }
-                    if small && !self.lane.is_finished() {
-                        tokio::time::sleep(GATHER).await;
-                    }
                 }
+                _ = notes.tick(), if !may_take => self.note_dropped(),
             }
         }
     }
@@ -162,10 +175,12 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         }
     }
 
-    /// Takes up to a batch from the lane, encodes it into `events` and gives it to the file.
-    fn take_batch(&mut self) {
-        for _ in 0..BATCH {
+    /// Takes up to a batch from the lane, encodes it into `events` and gives it to the file. Returns the number of slots.
+    fn take_batch(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < BATCH {
             let Some((seq, slot)) = self.lane.pop(&mut self.numbers) else { break };
+            taken += 1;
             let start = self.events.len();
             if self.sink.link.is_some() {
                 self.encoder.encode(self.sink.codec, seq, &slot, &self.numbers, &mut self.events);
@@ -182,29 +197,38 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
             }
         }
         self.lane.taken();
+        self.note_dropped();
+        taken
+    }
+
+    fn note_dropped(&mut self) {
         while let Some(range) = self.lane.pop_dropped() {
             self.ledger.note_dropped_range(range);
         }
     }
 
     /// Sends `events` as one batch.
-    async fn send(&mut self, link: &Link, inbox: &str, confirmations: &mut Subscriber) {
+    async fn send(&mut self, link: &Link, inbox: &Subject, confirmations: &mut Subscriber) {
         if self.events.is_empty() {
             return;
         }
         let number = self.next_batch;
         self.next_batch += 1;
         self.pending.push_back(Batch { number, seqs: ranges(&self.events) });
-        for event in self.events.drain(..) {
-            let headers = self.sink.origin.headers(&event.stamp, self.sink.codec);
-            if let Err(error) = link.client().publish_with_headers(event.subject, headers, event.payload).await {
-                tracing::warn!(%error, "an event was refused by the client; its batch stays unconfirmed");
+        // Nothing here waits as long as the client takes what it is given, and then there is no point in stopping between two events.
+        tokio::task::unconstrained(async {
+            for event in self.events.drain(..) {
+                let headers = self.sink.origin.headers(&event.stamp, self.sink.codec);
+                if let Err(error) = link.client().publish_with_headers(event.subject, headers, event.payload).await {
+                    tracing::warn!(%error, "an event was refused by the client; its batch stays unconfirmed");
+                }
             }
-        }
-        let barrier = Bytes::copy_from_slice(&number.to_be_bytes());
-        if let Err(error) = link.client().publish(inbox.to_owned(), barrier).await {
-            tracing::debug!(%error, "no round trip for a batch");
-        }
+            let barrier = Bytes::copy_from_slice(&number.to_be_bytes());
+            if let Err(error) = link.client().publish(inbox.clone(), barrier).await {
+                tracing::debug!(%error, "no round trip for a batch");
+            }
+        })
+        .await;
         // Answers that came meanwhile, so that they do not wait behind the next batch.
         while let Some(Some(message)) = futures::FutureExt::now_or_never(confirmations.next()) {
             self.confirm(&message.payload);

@@ -154,9 +154,28 @@ impl fmt::Display for EpisodeId {
     }
 }
 
+impl EpisodeId {
+    /// Writes the text; by hand, since it stands in every event, and going through a formatter takes several times as long.
+    fn write<'a>(&self, place: &'a mut [u8; 64]) -> &'a str {
+        let (text, rest) = place.split_at_mut(uuid::fmt::Hyphenated::LENGTH);
+        self.instance.0.as_hyphenated().encode_lower(text);
+        // As many digits as a number of 64 bits can have, at least six.
+        let (mut digits, mut length, mut left) = ([b'0'; 20], 0, self.number);
+        while left > 0 || length < 6 {
+            length += 1;
+            digits[20 - length] = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        rest[0] = b'-';
+        rest[1..=length].copy_from_slice(&digits[20 - length..]);
+        let whole = uuid::fmt::Hyphenated::LENGTH + 1 + length;
+        std::str::from_utf8(&place[..whole]).unwrap_or_default()
+    }
+}
+
 impl Serialize for EpisodeId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(self.write(&mut [0; 64]))
     }
 }
 
@@ -174,15 +193,25 @@ impl<'de> Deserialize<'de> for EpisodeId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId(u128);
 
+impl TraceId {
+    fn text(self) -> [u8; 32] {
+        let mut text = [0; 32];
+        for (i, place) in text.iter_mut().enumerate() {
+            *place = b"0123456789abcdef"[(self.0 >> (124 - 4 * i) & 15) as usize];
+        }
+        text
+    }
+}
+
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
     }
 }
 
 impl Serialize for TraceId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -219,5 +248,17 @@ mod tests {
         assert_eq!(back, episode);
         assert_ne!(instance.trace(1), instance.trace(2));
         assert_eq!(instance.trace(1).to_string().len(), 32);
+    }
+
+    #[test]
+    fn ids_on_the_wire_are_their_texts() {
+        let instance = Instance::new();
+        for number in [0, 1, 999_999, 1_000_000, u64::MAX] {
+            let episode = instance.episode(number);
+            assert_eq!(serde_json::to_string(&episode).unwrap(), format!("\"{instance}-{number:06}\""));
+            let trace = instance.trace(number);
+            assert_eq!(trace.to_string(), format!("{:032x}", trace.0));
+            assert_eq!(serde_json::to_string(&trace).unwrap(), format!("\"{trace}\""));
+        }
     }
 }
