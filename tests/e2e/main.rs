@@ -15,4 +15,3 @@ mod policies;
 mod process;
 mod support;
 mod wire;
-mod work;

@@ -61,6 +61,8 @@ pub(crate) struct Programs {
 /// The place and its programs.
 pub(crate) struct Arena {
     pub(crate) programs: Programs,
+    /// Agents play the mock, to try the bench itself.
+    pub(crate) mock: bool,
     directory: PathBuf,
     _lock: File,
 }
@@ -73,7 +75,7 @@ pub(crate) struct Server {
 }
 
 impl Arena {
-    pub(crate) fn new(programs: Programs, directory: &Path) -> Result<Self> {
+    pub(crate) fn new(programs: Programs, directory: &Path, mock: bool) -> Result<Self> {
         let lock = directory.join(".lock");
         let lock = File::create(&lock).with_context(|| format!("cannot write {}", lock.display()))?;
         if lock.try_lock().is_err() {
@@ -85,7 +87,17 @@ impl Arena {
                 std::fs::remove_dir_all(left.path()).with_context(|| format!("cannot remove {}", left.path().display()))?;
             }
         }
-        Ok(Self { programs, directory: directory.to_owned(), _lock: lock })
+        Ok(Self { programs, mock, directory: directory.to_owned(), _lock: lock })
+    }
+
+    /// How long something takes: much less where the bench itself is tried.
+    pub(crate) fn span(&self, whole: Duration) -> Duration {
+        if self.mock { whole / 30 } else { whole }
+    }
+
+    /// Who plays.
+    pub(crate) fn present(&self, contenders: &[Contender]) -> Vec<Contender> {
+        contenders.iter().copied().filter(|contender| contender.is_agent() || !self.mock).collect()
     }
 
     pub(crate) async fn server(&self) -> Result<Server> {
@@ -115,6 +127,9 @@ impl Arena {
         }
         arguments.extend(["--frame-skip".to_owned(), setting.skip.to_string(), "--pace".to_owned(), "max".to_owned()]);
         arguments.extend(["--cpu".to_owned(), if contender == Contender::AgentCpuOff { "off" } else { "auto" }.to_owned()]);
+        if self.mock {
+            arguments.extend(["--backend".to_owned(), "mock".to_owned()]);
+        }
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         // Far longer than anything here is measured.
         let limit = Duration::from_secs(900);
@@ -201,6 +216,10 @@ impl Arena {
     }
 
     fn scenario(&self, setting: &Setting) -> String {
+        if self.mock {
+            // Of the agent's own, which are always there.
+            return setting.scenario.to_owned();
+        }
         self.programs.scenarios.join(format!("{}.cfg", setting.scenario)).display().to_string()
     }
 }

@@ -8,6 +8,7 @@
 mod arena;
 mod figures;
 mod machine;
+mod markdown;
 mod player;
 mod report;
 mod setting;
@@ -55,6 +56,9 @@ struct Cli {
     /// Only settings whose name contains this, such as `basic-160x120-skip4`.
     #[arg(long, value_name = "TEXT")]
     setting: Option<String>,
+    /// Only so many at once, of 1, 2, 4 and 8.
+    #[arg(long, value_name = "N")]
+    population: Option<usize>,
     /// How often each contender has its turn.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: u32,
@@ -67,6 +71,12 @@ struct Cli {
     /// Where the figures go as JSON; by default `target/bench/bench.json`.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Writes them as a page with tables, too.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// The agents play the mock, nobody else plays, and everything takes a thirtieth of its time: tries the bench, and measures nothing.
+    #[arg(long)]
+    mock: bool,
 }
 
 /// A part of the bench.
@@ -121,15 +131,19 @@ fn run(cli: &Cli) -> Result<()> {
         python_loop: cli.root.join("tests/python/bench_loop.py"),
         scenarios: cli.root.join("vendor/vizdoom/engine/scenarios"),
     };
-    let arena = Arena::new(programs, &directory)?;
+    let arena = Arena::new(programs, &directory, cli.mock)?;
     let mut report = Report::begin(&cli.root);
     let parts: Vec<Part> = match (&*cli.only, cli.quick) {
         ([], true) => vec![Part::Steps],
         ([], false) => Part::ALL.to_vec(),
         (only, _) => Part::ALL.into_iter().filter(|part| only.contains(part)).collect(),
     };
-    let seconds = cli.seconds.unwrap_or(if cli.quick { 1.0 } else { 5.0 });
-    let rounds = Rounds { number: cli.rounds.max(1), window: Duration::try_from_secs_f64(seconds).context("--seconds")? };
+    let seconds = cli.seconds.unwrap_or(if cli.quick || cli.mock { 1.0 } else { 5.0 });
+    let rounds = Rounds {
+        number: cli.rounds.max(1),
+        window: Duration::try_from_secs_f64(seconds).context("--seconds")?,
+        population: cli.population,
+    };
     let settings = setting::chosen(cli.quick, cli.setting.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the I/O runtime cannot start")?;
     runtime.block_on(async {
@@ -141,6 +155,9 @@ fn run(cli: &Cli) -> Result<()> {
             }
             // What was measured is kept, whatever happens to the next part.
             report.write(&json)?;
+            if let Some(page) = &cli.markdown {
+                fs::write(page, markdown::page(&report)).with_context(|| format!("cannot write {}", page.display()))?;
+            }
         }
         anyhow::Ok(())
     })?;

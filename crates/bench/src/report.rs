@@ -53,9 +53,9 @@ pub(crate) struct Report {
     machine: Machine,
     /// The load average when it began; it says how quiet the machine was before us.
     load_before: f64,
-    speeds: Vec<Speed>,
-    ratios: Vec<Ratio>,
-    figures: Vec<Figure>,
+    pub(super) speeds: Vec<Speed>,
+    pub(super) ratios: Vec<Ratio>,
+    pub(super) figures: Vec<Figure>,
 }
 
 impl Report {
@@ -76,8 +76,13 @@ impl Report {
             ratios: Vec::new(),
             figures: Vec::new(),
         };
-        println!("Machine: {}; load average {:.1}; commit {}", report.machine.in_words(), report.load_before, report.commit);
+        println!("{}", report.in_words());
         report
+    }
+
+    /// The machine, how quiet it was, and what was measured.
+    pub(super) fn in_words(&self) -> String {
+        format!("Machine: {}; load average {:.1} before; commit {}", self.machine.in_words(), self.load_before, self.commit)
     }
 
     /// Adds what contenders of one setting came to, and prints it.

@@ -17,6 +17,8 @@ use super::{
 pub(crate) struct Rounds {
     pub(crate) number: u32,
     pub(crate) window: Duration,
+    /// Only so many at once.
+    pub(crate) population: Option<usize>,
 }
 
 /// How many play at once.
@@ -24,9 +26,9 @@ const POPULATIONS: [usize; 4] = [1, 2, 4, 8];
 
 /// One at a time, in every setting.
 pub(crate) async fn steps(arena: &Arena, settings: &[Setting], rounds: Rounds, report: &mut Report) -> Result<()> {
-    use Contender::{Against, Agent, AgentCpuOff, Bare, Python, PythonNats, PythonOneCpu};
-    let mut contenders = vec![Python, PythonOneCpu, PythonNats, Bare, Agent, AgentCpuOff];
-    let mut over = vec![Python, PythonOneCpu, PythonNats, Bare, AgentCpuOff];
+    use Contender::{Against, Agent, Bare, Python, PythonNats, PythonOneCpu};
+    let mut contenders = vec![Python, PythonOneCpu, PythonNats, Bare, Agent];
+    let mut over = vec![Python, PythonOneCpu, PythonNats, Bare];
     if arena.programs.against.is_some() {
         contenders.push(Against);
         over.push(Against);
@@ -37,11 +39,19 @@ pub(crate) async fn steps(arena: &Arena, settings: &[Setting], rounds: Rounds, r
     Ok(())
 }
 
-/// Several at once, in the usual setting.
+/// Several at once, in the usual setting, and beside agents that are placed by the scheduler.
 pub(crate) async fn population(arena: &Arena, rounds: Rounds, report: &mut Report) -> Result<()> {
-    use Contender::{Agent, AgentCpuOff, Python};
+    use Contender::{Against, Agent, AgentCpuOff, Python};
+    let mut contenders = vec![Python, Agent, AgentCpuOff];
+    let mut over = vec![Python, AgentCpuOff];
+    if arena.programs.against.is_some() {
+        contenders.push(Against);
+        over.push(Against);
+    }
     for population in POPULATIONS {
-        compare(arena, &USUAL, population, &[Python, Agent, AgentCpuOff], &[Python, AgentCpuOff], rounds, report).await?;
+        if rounds.population.is_none_or(|only| only == population) {
+            compare(arena, &USUAL, population, &contenders, &over, rounds, report).await?;
+        }
     }
     Ok(())
 }
@@ -55,6 +65,7 @@ async fn compare(
     rounds: Rounds,
     report: &mut Report,
 ) -> Result<()> {
+    let contenders = &arena.present(contenders);
     let mut played: HashMap<Contender, Vec<Played>> = HashMap::new();
     for round in 1..=rounds.number {
         for contender in contenders {

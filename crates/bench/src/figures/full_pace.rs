@@ -31,7 +31,7 @@ pub(crate) async fn drops(arena: &Arena, report: &mut Report) -> Result<()> {
     let agents = arena.agents(&server, Contender::Agent, &FASTEST, 1, &[])?;
     first_action(&mut actions).await?;
     drop(actions);
-    tokio::time::sleep(DROPS_OVER).await;
+    tokio::time::sleep(arena.span(DROPS_OVER)).await;
     agents.iter().for_each(crate::player::Agent::stop);
     let ledger = ledgers(&mut last_words, 1).await?;
     for agent in agents {
@@ -90,7 +90,7 @@ pub(crate) async fn memory(arena: &Arena, report: &mut Report) -> Result<()> {
     let began = Instant::now();
     let mut seen = Vec::new();
     for at in MEMORY_AT {
-        tokio::time::sleep_until(began + at).await;
+        tokio::time::sleep_until(began + arena.span(at)).await;
         for agent in &agents {
             let megabytes = resident_mb(agent.pid()?)?;
             report.figure(format!("resident memory of the agent after {} s at --pace max", at.as_secs()), "MB", vec![megabytes]);

@@ -32,7 +32,7 @@ pub(crate) async fn tics(arena: &Arena, report: &mut Report) -> Result<()> {
     first_action(&mut actions).await?;
     deviations(&mut actions, TIC, WARM_UP).await?;
     let (began, before) = (Instant::now(), cpu_of(&agents)?);
-    let deviations = deviations(&mut actions, TIC, TICS_OVER).await?;
+    let deviations = deviations(&mut actions, TIC, arena.span(TICS_OVER)).await?;
     let percent = (cpu_of(&agents)? - before) / began.elapsed().as_secs_f64() * 100.0;
     end(agents).await?;
     let absolute: Vec<f64> = deviations.iter().map(|seconds| seconds.abs() * 1e3).collect();
@@ -80,11 +80,13 @@ pub(crate) async fn mock(arena: &Arena, report: &mut Report) -> Result<()> {
     let server = arena.server().await?;
     let mut last_words = subscribe(&server.client, "clau-doom.system.doom_agent.lifecycle").await?;
     let mut actions = subscribe(&server.client, "clau-doom.agent.*.action").await?;
-    let agents = arena.agents(&server, Contender::Agent, &EACH_TIC, MOCKS, &["--backend", "mock", "--pace", "realtime"])?;
+    let more: &[&str] = if arena.mock { &["--pace", "realtime"] } else { &["--backend", "mock", "--pace", "realtime"] };
+    let agents = arena.agents(&server, Contender::Agent, &EACH_TIC, MOCKS, more)?;
     first_action(&mut actions).await?;
     deviations(&mut actions, TIC, WARM_UP).await?;
     let (began, before) = (Instant::now(), cpu_of(&agents)?);
-    let late: Vec<f64> = deviations(&mut actions, TIC, MOCKS_OVER).await?.iter().map(|seconds| seconds.max(0.0) * 1e3).collect();
+    let late: Vec<f64> =
+        deviations(&mut actions, TIC, arena.span(MOCKS_OVER)).await?.iter().map(|seconds| seconds.max(0.0) * 1e3).collect();
     let percent = (cpu_of(&agents)? - before) / began.elapsed().as_secs_f64() * 100.0 / MOCKS as f64;
     let memory = agents.iter().map(|agent| resident_mb(agent.pid()?)).collect::<Result<Vec<_>>>()?;
     agents.iter().for_each(Agent::stop);

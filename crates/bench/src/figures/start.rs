@@ -23,6 +23,9 @@ pub(crate) async fn start(arena: &Arena, rounds: u32, report: &mut Report) -> Re
             agent.stop();
             agent.ended().await?;
         }
+        if arena.mock {
+            continue;
+        }
         let server = arena.server().await?;
         let mut actions = subscribe(&server.client, "clau-doom.agent.*.action").await?;
         let (episodes, _keep) = mpsc::channel(4096);
