@@ -24,7 +24,7 @@ import urllib.parse
 import uuid
 
 import nats
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 AGENTS = 8
 STOP_WITHIN = 10
@@ -164,20 +164,19 @@ async def scores(nc, stream, agents):
     js = nc.jetstream()
     found = []
     for agent in agents:
-        subject = f"clau-doom.agent.{agent}.score"
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=subject)
-        consumer = await js.subscribe(subject, stream=stream, config=config, ordered_consumer=True)
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE, inactive_threshold=30)
+        consumer = await js.pull_subscribe(f"clau-doom.agent.{agent}.score", stream=stream, config=config)
         left = (await consumer.consumer_info()).num_pending
         while left:
-            message = await consumer.next_msg(timeout=10)
-            left = message.metadata.num_pending
-            found.append((message.headers["Nats-Msg-Id"], message.headers["instance"], json.loads(message.data)["payload"]))
+            for message in await consumer.fetch(min(left, 200), timeout=10):
+                left = message.metadata.num_pending
+                found.append((message.headers["Nats-Msg-Id"], message.headers["instance"], json.loads(message.data)["payload"]))
         await consumer.unsubscribe()
     return found
 
 
 async def play(population, options):
-    """What the page promises, step by step; the agents."""
+    """What this page promises, step by step; the agents."""
     agents = await asyncio.gather(*(population.spawn(number) for number in range(AGENTS)))
     await asyncio.gather(*(population.heard(agent, "ready") for agent in agents))
     print(f"ready: {AGENTS} agents of experiment {population.experiment}")
@@ -185,6 +184,9 @@ async def play(population, options):
     print("paused:", await population.control(agents[0], "pause", reason="to look at it"))
     print("shut down:", await population.control(agents[1], "shutdown", deadline_ms=8000), "exit", await population.exit_code(agents[1]))
 
+    # Not before it has a score to account for.
+    while not await scores(population.nc, options.stream, agents[2:3]):
+        await asyncio.sleep(0.2)
     await population.docker.call("POST", f"/containers/{population.containers[agents[2]]}/kill?signal=KILL")
     print("killed:", agents[2], "exit", await population.exit_code(agents[2]))
     await population.docker.call("DELETE", f"/containers/{population.containers[agents[2]]}?force=1")

@@ -77,7 +77,7 @@ impl Cluster {
             max_age: 7 * DAY,
             ..stream::Config::default()
         };
-        let records = ["score", "death"].map(agent).map(|source| stream::SubjectTransform { destination: source.clone(), source });
+        let records = ["score", "death"].map(agent).map(|source| stream::SubjectTransform { source, destination: String::new() });
         let source = stream::Source { name: "AGENT_EVENTS".to_owned(), subject_transforms: records.to_vec(), ..stream::Source::default() };
         let system = ["error", "lifecycle"].map(|leaf| format!("clau-doom.system.doom_agent.{leaf}"));
         for config in [
