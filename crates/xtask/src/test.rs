@@ -42,7 +42,8 @@ const SUITES: [Suite; 3] = [
 /// Populations in containers: not among the others, since they need a Docker engine and images that take minutes to build.
 const CONTAINERS: Suite = Suite {
     what: "agents in containers",
-    arguments: &["--package", "doom-agent", "--no-default-features", "--test", "containers"],
+    // Of the whole workspace, so that it shares what the other tests have built.
+    arguments: &["--workspace", "--test", "containers"],
     environment: &[],
 };
 
