@@ -16,6 +16,7 @@ mod engine_files;
 mod episode_log;
 pub mod frames;
 pub mod game_loop;
+mod host;
 mod lifecycle;
 pub mod logging;
 mod metrics;

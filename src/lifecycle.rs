@@ -166,6 +166,9 @@ impl Lifecycle {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,20 +1,28 @@
 //! The agent's own folder: one live agent per id on a host (a lock), a run directory for the engine's files, and the
-//! spool of records, which outlives the run.
+//! spool of records, which outlives the run. Whoever takes one also clears up after agents of the host that were killed.
 
 use std::{
     fs::{self, File, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use doom_protocol::{Id, SubjectRoot};
 
-use crate::exit::{self, Failure};
+use crate::{
+    exit::{self, Failure},
+    host::HostEntry,
+};
+
+/// Another agent that clears up holds the lock of a dead one for a moment.
+const CLEARING_MAY_TAKE: Duration = Duration::from_millis(300);
 
 /// Held for the life of the agent; the lock ends with the process, however it ends.
 #[derive(Debug)]
 pub(crate) struct StateDir {
     _lock: File,
+    _entry: Option<HostEntry>,
     run_dir: PathBuf,
     spool: PathBuf,
 }
@@ -28,9 +36,10 @@ impl StateDir {
         };
         fs::create_dir_all(&dir).map_err(|e| fail("cannot be made", e))?;
         let path = dir.join("lock");
-        let mut lock =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| fail("cannot be written", e))?;
-        match lock.try_lock() {
+        let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        // A disk that can only be read can be locked all the same.
+        let mut lock = opened.or_else(|error| File::open(&path).map_err(|_| error)).map_err(|e| fail("cannot be written", e))?;
+        match lock_within(&lock, CLEARING_MAY_TAKE) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
@@ -47,15 +56,16 @@ impl StateDir {
             }
             Err(TryLockError::Error(e)) => return Err(fail("cannot be locked", e)),
         }
-        lock.set_len(0).and_then(|()| lock.seek(SeekFrom::Start(0))).map_err(|e| fail("cannot be written", e))?;
-        writeln!(lock, "{}", std::process::id()).map_err(|e| fail("cannot be written", e))?;
+        let noted = lock.set_len(0).and_then(|()| lock.seek(SeekFrom::Start(0))).and_then(|_| writeln!(lock, "{}", std::process::id()));
+        if let Err(error) = noted {
+            tracing::warn!(file = %path.display(), %error, "the state directory cannot be written; is its disk full?");
+        }
         let run_dir = dir.join("run");
         // What an agent that was killed left behind is ours to remove: the lock says that nobody uses it.
-        if run_dir.exists() {
-            fs::remove_dir_all(&run_dir).map_err(|e| fail("has a run directory that cannot be cleared", e))?;
-        }
+        doom_game::clear_run_dir(&run_dir).map_err(|e| fail("has a run directory that cannot be cleared", e))?;
         fs::create_dir_all(&run_dir).map_err(|e| fail("cannot hold a run directory", e))?;
-        Ok(Self { _lock: lock, run_dir, spool: dir.join("records.sqlite") })
+        let entry = HostEntry::make(&dir);
+        Ok(Self { _lock: lock, _entry: entry, run_dir, spool: dir.join("records.sqlite") })
     }
 
     /// Where records wait, from one run to the next.
@@ -69,9 +79,19 @@ impl StateDir {
     }
 }
 
+fn lock_within(file: &File, bound: Duration) -> Result<(), TryLockError> {
+    let until = Instant::now() + bound;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+}
+
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.run_dir) {
+        if let Err(error) = doom_game::clear_run_dir(&self.run_dir) {
             tracing::debug!(%error, "the run directory could not be removed");
         }
     }

@@ -50,6 +50,8 @@ pub(super) struct Episode<'a> {
     pub(super) clock: Clock,
     pub(super) schema: &'a Arc<Schema>,
     pub(super) engine_version: &'a Arc<str>,
+    /// Set once it is open: from then on it has a score, whatever happens.
+    pub(super) began: &'a mut bool,
 }
 
 /// What grows while an episode is played.
@@ -95,6 +97,7 @@ impl Episode<'_> {
         self.progress.episode.store(self.number, Relaxed);
         self.progress.tic.store(first.tic, Relaxed);
         self.progress.beat();
+        *self.began = true;
         self.outbox.opened(OpenedSlot {
             episode: self.number,
             seed: self.seed,

@@ -186,6 +186,7 @@ impl GameLoop {
             }
             let number = self.next_episode;
             self.next_episode += 1;
+            let mut began = false;
             let episode = Episode {
                 number,
                 seed: self.plan.seeds.of(number),
@@ -204,11 +205,18 @@ impl GameLoop {
                 clock: self.clock,
                 schema: &schema,
                 engine_version: &engine_version,
+                began: &mut began,
             };
             match episode.play() {
                 Ok(Closed::Aborted) => return Session::Ended(LoopEnd::Stopped),
                 Ok(_) => played = true,
-                Err(error) => return Session::Failed { error, episode: Some(number), played },
+                Err(error) => {
+                    if !began {
+                        // Nothing was played, so nothing is recorded: the number is the next one's, and numbers have no gaps.
+                        self.next_episode -= 1;
+                    }
+                    return Session::Failed { error, episode: began.then_some(number), played };
+                }
             }
         }
     }

@@ -1,6 +1,9 @@
 //! One try to have one record stored.
 
-use async_nats::jetstream::{self, context::PublishErrorKind, message::PublishMessage, stream::LastRawMessageErrorKind};
+use async_nats::{
+    HeaderMap,
+    jetstream::{self, context::PublishErrorKind, message::PublishMessage, stream::LastRawMessageErrorKind},
+};
 use doom_protocol::header;
 
 use crate::{Link, StreamFinding, find_stream, spool::Record};
@@ -79,7 +82,9 @@ pub(crate) async fn attempt(task: Attempt) -> Outcome {
     Outcome::Failed("another writer keeps publishing to the subject; is the same id in use twice?".to_owned())
 }
 
-enum Last {
+/// Where a subject stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Last {
     /// The last message is this very record, at this sequence.
     Ours(u64),
     /// The last message is a record that we sent after this one had been acknowledged.
@@ -91,19 +96,25 @@ enum Last {
 async fn last_of(context: &jetstream::Context, stream: &str, record: &Record, later: &[String]) -> Result<Last, String> {
     let stream = context.get_stream_no_info(stream).await.map_err(|e| e.to_string())?;
     match stream.get_last_raw_message_by_subject(record.subject.as_str()).await {
-        Ok(message) => {
-            let stored = message.headers.get(header::MSG_ID).map_or("", |v| v.as_str());
-            let ours = record.message_id();
-            Ok(if !stored.is_empty() && stored == ours {
-                Last::Ours(message.sequence)
-            } else if later.iter().any(|id| id == stored) || is_later(stored, ours) {
-                Last::Later
-            } else {
-                Last::Sequence(message.sequence)
-            })
-        }
+        Ok(message) => Ok(compare(&message.headers, message.sequence, record, later)),
         Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Last::Sequence(0)),
         Err(e) => Err(e.to_string()),
+    }
+}
+
+/// What the last message of the record's subject says about the record.
+pub(crate) fn compare(headers: &HeaderMap, sequence: u64, record: &Record, later: &[String]) -> Last {
+    let stored = headers.get(header::MSG_ID).map_or("", |v| v.as_str());
+    let ours = record.message_id();
+    if !stored.is_empty() && stored == ours {
+        Last::Ours(sequence)
+    } else if later.iter().any(|id| id == stored) || is_later(stored, ours) {
+        Last::Later
+    } else if closes_lost(headers, record) {
+        tracing::info!(id = ours, stored, "this episode was not lost: its score is stored");
+        Last::Later
+    } else {
+        Last::Sequence(sequence)
     }
 }
 
@@ -120,6 +131,16 @@ fn is_later(stored: &str, ours: &str) -> bool {
         (Some(stored), Some(ours)) => stored.0 == ours.0 && stored.2 == ours.2 && stored.1 > ours.1,
         _ => false,
     }
+}
+
+/// Whether the stored record was made by the process whose episode is called lost, after that was last known to be open: then its own score was
+/// stored before it, from memory, where the disk no longer took the news.
+fn closes_lost(stored: &HeaderMap, lost: &Record) -> bool {
+    let text = |headers: &HeaderMap, name: &str| headers.get(name).map(|v| v.as_str().to_owned());
+    let same = text(stored, header::INSTANCE).is_some() && text(stored, header::INSTANCE) == text(&lost.headers, header::INSTANCE);
+    // Timestamps are texts of one length in UTC, so that they sort as they are.
+    let later = text(stored, header::TIMESTAMP) > text(&lost.headers, header::TIMESTAMP);
+    lost.message_id().get(INSTANCE_LENGTH..).is_some_and(|rest| rest.starts_with("-lost-")) && same && later
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The connection: made with retries for ever, watched, and known by a state that anyone may read.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use async_nats::{Client, ConnectOptions, Event};
 use percent_encoding::percent_decode_str;
@@ -17,6 +21,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const COMMANDS: usize = 32_768;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MOST: Duration = Duration::from_secs(4);
+/// A connection that lived shorter counts as a failed try, at most so many of them: they lengthen the pause to 0.8 s.
+const GROWN_UP: Duration = Duration::from_secs(1);
+const MOST_YOUNG: usize = 4;
+/// How often our state is compared with the client's.
+const COMPARE_EVERY: Duration = Duration::from_millis(500);
 
 /// How the agent proves who it is. Secrets never appear in `Debug`.
 #[derive(Clone, Default)]
@@ -287,6 +296,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .map(|u| u.trim().parse::<async_nats::ServerAddr>())
         .collect::<Result<_, _>>()
         .map_err(|e| ConnectError::Url(e.to_string()))?;
+    let watcher = Arc::new(Watcher { sender, refused, connection: settings.name.clone(), youth: Mutex::default() });
     let mut options = ConnectOptions::new()
         .name(&settings.name)
         .retry_on_initial_connect()
@@ -294,9 +304,12 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .connection_timeout(CONNECT_TIMEOUT)
         .subscription_capacity(65_536)
         .client_capacity(COMMANDS)
-        .reconnect_delay_callback(backoff)
+        .reconnect_delay_callback({
+            let watcher = Arc::clone(&watcher);
+            move |attempt| backoff(attempt + watcher.died_young())
+        })
         .event_callback({
-            let watcher = Arc::new(Watcher { sender, refused, connection: settings.name.clone() });
+            let watcher = Arc::clone(&watcher);
             move |event| {
                 let watcher = Arc::clone(&watcher);
                 async move { watcher.note(&event) }
@@ -325,7 +338,41 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         options = options.add_client_certificate(certificate.clone(), key.clone());
     }
     let client = options.connect(servers).await.map_err(|e| ConnectError::Setup(e.to_string()))?;
+    tokio::spawn(reconcile(client.clone(), watcher));
     Ok(Link { client, status, refusals })
+}
+
+/// The client drops events where its channel is full, so that our state could be wrong for ever. It is compared with the client's own; a
+/// difference that two looks find is made good.
+async fn reconcile(client: Client, watcher: Arc<Watcher>) {
+    use async_nats::connection::State;
+    let mut different = None;
+    while !watcher.sender.is_closed() {
+        tokio::time::sleep(COMPARE_EVERY).await;
+        let status = *watcher.sender.borrow();
+        let up = client.connection_state() == State::Connected;
+        let connects = client.statistics().connects.load(Relaxed);
+        let missed = match status.state {
+            LinkState::Closed => return,
+            LinkState::Connected if up && connects > status.connects => Some((true, true, connects)),
+            LinkState::Connected if !up => Some((true, false, connects)),
+            LinkState::Connecting | LinkState::Reconnecting if up => Some((false, true, connects)),
+            _ => None,
+        };
+        if let Some((down, up, _)) = missed.filter(|_| missed == different) {
+            tracing::debug!(?status, connects, "the client's events were lost; its state is taken over");
+            if down {
+                watcher.note(&Event::Disconnected);
+            }
+            if up {
+                watcher.note(&Event::Connected);
+                watcher.sender.send_modify(|s| s.connects = connects);
+            }
+            different = None;
+        } else {
+            different = missed;
+        }
+    }
 }
 
 /// The login in the first URL that has one (the client ignores it there): `USER:PASSWORD@`, or `TOKEN@`.
@@ -350,13 +397,28 @@ struct Watcher {
     sender: watch::Sender<Status>,
     refused: watch::Sender<String>,
     connection: String,
+    youth: Mutex<Youth>,
+}
+
+/// When the connection came up, and how many in a row did not live long. The client begins its pauses anew after each one that came up, which
+/// against a server (or a proxy) that accepts and hangs up would be a storm.
+#[derive(Default)]
+struct Youth {
+    up_since: Option<Instant>,
+    died: usize,
 }
 
 impl Watcher {
+    /// By how much more than the client knows to wait.
+    fn died_young(&self) -> usize {
+        self.youth.lock().unwrap_or_else(PoisonError::into_inner).died.min(MOST_YOUNG)
+    }
+
     fn note(&self, event: &Event) {
         let connection = self.connection.as_str();
         match event {
             Event::Connected => {
+                self.youth.lock().unwrap_or_else(PoisonError::into_inner).up_since = Some(Instant::now());
                 self.sender.send_modify(|s| {
                     s.state = LinkState::Connected;
                     s.connects += 1;
@@ -365,6 +427,10 @@ impl Watcher {
                 tracing::info!(connection, connects = self.sender.borrow().connects, "connected to NATS");
             }
             Event::Disconnected => {
+                let mut youth = self.youth.lock().unwrap_or_else(PoisonError::into_inner);
+                let young = youth.up_since.take().is_some_and(|since| since.elapsed() < GROWN_UP);
+                youth.died = if young { youth.died + 1 } else { 0 };
+                drop(youth);
                 self.sender.send_modify(|s| {
                     s.state = LinkState::Reconnecting;
                     s.losses += 1;

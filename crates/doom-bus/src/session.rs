@@ -12,6 +12,12 @@ use crate::{Identity, Link, LinkState, health_trap, older_namesake};
 /// A stream that answers in our place is looked for again this often, until somebody has mended it.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// A round trip that takes longer was lost on a connection that stands; it is made again.
+const ROUND_TRIP_WITHIN: Duration = Duration::from_secs(5);
+/// Namesakes that come into sight without a new connection of ours (servers that find each other again) are asked for this often, so that with
+/// the time they have to answer there is one agent again within two seconds.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 /// Whether the agent can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
@@ -90,6 +96,10 @@ impl Session {
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { break },
                 () = self.asked_by_an_older.notified() => seen = 0,
+                other = self.namesake_in_sight(), if *ready.borrow() == Readiness::Ready => {
+                    ready.send_replace(Readiness::Namesake);
+                    let _ = events.send(SessionEvent::Namesake(Box::new(other))).await;
+                }
                 () = tokio::time::sleep(LOOK_AGAIN), if trapped => {
                     if health_trap(self.link.client(), &self.subjects.health).await.is_none() {
                         seen = 0;
@@ -100,10 +110,26 @@ impl Session {
         ready.send_replace(Readiness::NotConnected);
     }
 
+    /// Waits until an older agent of our id answers.
+    async fn namesake_in_sight(&self) -> HealthReply {
+        loop {
+            tokio::time::sleep(ASK_AGAIN).await;
+            if let Some(other) = older_namesake(&self.link, &self.subjects.health, self.identity).await {
+                return other;
+            }
+        }
+    }
+
     async fn check(&self) -> SessionEvent {
-        if let Err(error) = self.link.round_trip().await {
-            tracing::debug!(error, "no round trip yet");
-            std::future::pending::<()>().await;
+        loop {
+            match tokio::time::timeout(ROUND_TRIP_WITHIN, self.link.round_trip()).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => {
+                    tracing::debug!(error, "no round trip yet");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(_) => tracing::debug!("a round trip was lost; making another"),
+            }
         }
         if let Some(other) = older_namesake(&self.link, &self.subjects.health, self.identity).await {
             return SessionEvent::Namesake(Box::new(other));

@@ -5,6 +5,7 @@
 #![recursion_limit = "512"]
 
 mod backend;
+mod clear;
 #[cfg(feature = "vizdoom")]
 mod engine;
 mod mock;
@@ -14,6 +15,7 @@ mod scenario;
 pub use backend::{
     BackendFactory, BackendInfo, End, EpisodeStart, Frame, GameBackend, GameError, Interrupt, Label, Needs, Observation, Schema, Step,
 };
+pub use clear::clear_run_dir;
 #[cfg(feature = "vizdoom")]
 pub use engine::{VizdoomBackend, VizdoomFactory, find_engine};
 pub use mock::{Fault, FaultError, Faults, MockBackend, MockFactory, Trigger};

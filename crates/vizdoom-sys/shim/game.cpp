@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <fstream>
+
 #include "ViZDoomExceptions.h"
 #include "ViZDoomUtilities.h"
 #include "ViZDoomVersion.h"
@@ -15,6 +17,17 @@ namespace {
 
 // Stands in for the shared game state until there is one: libvizdoom reads it when the engine ends during the start.
 SMGameState blank_state;
+
+// An engine that was killed while it held a queue's lock would keep it for ever. With the engine dead there is nobody but this process, which
+// holds it for microseconds: a lock that is held for longer is the dead one's, and is given up in its place.
+void take_lock_from_the_dead(bip::message_queue &queue) {
+    auto *header = static_cast<bip::ipcdetail::mq_hdr_t<bip::offset_ptr<void>> *>(queue.m_shmem.get_user_address());
+    for (int tries = 0; tries < 250 && !header->m_mutex.try_lock(); ++tries) {
+        boost::this_thread::sleep_for(boost::chrono::milliseconds(2));
+    }
+    // Ours by now, or the dead one's.
+    header->m_mutex.unlock();
+}
 
 }  // namespace
 
@@ -101,6 +114,8 @@ void Game::run_engine(const LaunchPlan &plan) {
     unsigned int priority = 0;
     size_t size = 0;
     try {
+        take_lock_from_the_dead(*doomController->MQDoom->mq);
+        take_lock_from_the_dead(*doomController->MQController->mq);
         // Frees a sender that waits for room in the queue.
         while (doomController->MQDoom->mq->try_receive(&message, sizeof message, size, priority)) {
         }
@@ -121,6 +136,8 @@ void Game::start(int output_fd) {
     c.gameState = &blank_state;
     c.generateInstanceId();
     instance = c.instanceId;
+    // Before there is anything to leave behind: whoever clears up after a killed host finds the name here.
+    std::ofstream(run_dir_ + "/engine.instance") << instance;
     c.createDoomArgs();
     c.MQDoom = new MessageQueue(MQ_DOOM_NAME_BASE + instance);
     c.MQController = new MessageQueue(MQ_CTR_NAME_BASE + instance);

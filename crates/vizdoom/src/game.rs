@@ -14,7 +14,7 @@ use vizdoom_sys::{self as sys, vz_status};
 use crate::{
     Config, Error, Image, Killer, Label, Line, Object, Sector,
     check::check,
-    instance,
+    instance::Note,
     process::Output,
     raw::{create, status, text},
 };
@@ -53,6 +53,7 @@ pub struct Game {
     last: Step,
     recordings: u32,
     link: Option<PathBuf>,
+    note: Note,
 }
 
 // SAFETY: a vz_game may move between threads as long as one uses it at a time; nothing in it is bound to a thread.
@@ -66,7 +67,7 @@ impl Game {
     /// engine is left then.
     pub fn start(config: &Config, timeout: Duration) -> Result<Self, Error> {
         let checked = check(config)?;
-        instance::sweep(&checked.run_dir);
+        let note = Note::begin(&checked.run_dir);
         let raw = create(config, &checked)?;
         // SAFETY: `raw` was just made.
         let process = unsafe { sys::vz_game_process(raw.as_ptr()) };
@@ -85,6 +86,7 @@ impl Game {
             last: Step::default(),
             recordings: 0,
             link: None,
+            note,
         };
         let (started, late) = game.killer.within(timeout, || {
             // SAFETY: `raw` is valid; the descriptor stays open until the call returns, and the engine has a copy.
@@ -96,7 +98,6 @@ impl Game {
             let source = if late { Error::StartTimeout(timeout) } else { error };
             return Err(Error::Start { source: Box::new(source), output });
         }
-        instance::note(&game.run_dir, &game.instance());
         game.refresh()?;
         Ok(game)
     }
@@ -376,7 +377,7 @@ impl Drop for Game {
         // SAFETY: `raw` is valid, stopped, and used no more: the killer has a handle of its own.
         unsafe { sys::vz_game_free(raw) }
         self.unlink_recording();
-        instance::forget(&self.run_dir);
+        self.note.end();
         self.output.finish();
     }
 }

@@ -22,6 +22,7 @@ mod wad;
 pub use config::{Automap, Buffers, Config, Render, Rewards};
 pub use error::Error;
 pub use game::{Game, Step};
+pub use instance::sweep;
 pub use names::{Table, count, is_delta, lookup, version};
 pub use process::Killer;
 pub use view::{Image, Label, Line, Object, Sector};

@@ -288,18 +288,29 @@ fn a_stray_configuration_in_the_working_directory_is_not_read() {
 #[test]
 fn shared_memory_that_a_killed_host_left_is_removed_by_the_next_game_in_its_run_directory() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = Command::new("true").spawn().unwrap();
-    let gone = child.id();
-    child.wait().unwrap();
-    let instance = format!("Left{gone}");
+    let instance = format!("Left{}", std::process::id());
     for base in ["ViZDoomSM", "ViZDoomMQCtr", "ViZDoomMQDoom"] {
         fs::write(format!("/dev/shm/{base}{instance}"), "").unwrap();
     }
-    fs::write(dir.path().join("engine.instance"), format!("{instance} {gone}")).unwrap();
+    fs::write(dir.path().join("engine.instance"), &instance).unwrap();
     let game = start(&basic(dir.path()));
     assert!(shared_memory(&instance).is_empty());
     assert_eq!(shared_memory(&game.instance()).len(), 3, "its own is there");
     assert!(engine().is_dir());
+    // A live game's is left alone, whoever sweeps.
+    assert_eq!(vizdoom::sweep(dir.path()), 0);
+    assert_eq!(shared_memory(&game.instance()).len(), 3);
+}
+
+#[test]
+fn a_note_that_names_anything_but_an_instance_removes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = tempfile::NamedTempFile::new().unwrap();
+    for text in [format!("/../..{}", victim.path().display()), String::new(), "a".repeat(65)] {
+        fs::write(dir.path().join("engine.instance"), &text).unwrap();
+        assert_eq!(vizdoom::sweep(dir.path()), 0, "{text}");
+        assert!(victim.path().exists());
+    }
 }
 
 /// Set for the copy of this test that is the host to be killed.

@@ -1,10 +1,11 @@
-//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `image`.
+//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `soak`, `image`.
 
 mod bench;
 mod demo;
 mod image;
 mod progress;
 mod setup;
+mod soak;
 mod test;
 mod workspace;
 
@@ -62,6 +63,13 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
+    /// Set up what is missing, and let random faults loose on real agents: --minutes N, --seed N. Prints what became of every record; 1 where one was lost or doubled.
+    #[command(disable_help_flag = true)]
+    Soak {
+        /// Arguments for the soak; --help lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -96,6 +104,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Test { containers: true, filter } => test::containers(&workspace, &filter),
         Chore::Test { containers: false, filter } => test::test(&workspace, &filter),
         Chore::Image(settings) => image::image(&workspace, &settings).map(|()| ExitCode::SUCCESS),
+        Chore::Soak { arguments } => soak::soak(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
         Chore::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{SCORE, assert_complete, finish, play, short_episodes};
-use crate::support::{Agent, Backend, JetStream, Proxy, WITHIN, Way, http, nats, nats_with_streams};
+use crate::support::{Agent, Backend, JetStream, Proxy, Side, Usage, WITHIN, Way, http, nats, nats_with_streams, seconds_of};
 
 /// What a stream answers a record with.
 const ACKNOWLEDGEMENT: &str = "\"stream\":\"AGENT_EVENTS\"";
@@ -82,6 +82,94 @@ fn connections_that_are_cut_again_and_again_lose_and_double_no_record() {
     assert!(http::metric(&text, "nats_reconnects") >= 10.0, "{text}");
     let instances = assert_complete(&finish(agent, &address, &streams));
     assert!(instances[0].1 >= 60, "{instances:?}");
+}
+
+#[test]
+fn connections_that_are_reset_at_random_lose_and_double_no_record() {
+    let (server, states) = (nats_with_streams(), [(); 3].map(|()| TempDir::new().unwrap()));
+    let (streams, proxy) = (JetStream::open(&server.url()), Proxy::before(server.port()));
+    let agents: Vec<_> = states
+        .iter()
+        .zip(["A", "B", "C"])
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(state, id)| {
+            let agent = short_episodes(Backend::Mock, &proxy.url, state.path()).with(&["--id", id]).spawn_ready();
+            let address = agent.http();
+            (id, agent, address)
+        })
+        .collect();
+    // One chunk of a hundred, each way: some resets a second.
+    proxy.reset_one_in(Some(100));
+    agents.iter().for_each(|(_, _, address)| play(address, 100.0));
+    proxy.reset_one_in(None);
+    println!("{} connections reset", proxy.resets());
+    assert!(proxy.resets() >= 10, "{}", proxy.resets());
+    for (id, mut agent, address) in agents {
+        http::wait_get(&address, "/readyz", "ready", |status, _| status == 200);
+        http::wait_get(&address, "/metrics", "nothing waiting", |_, text| http::metric(text, "records_spooled") == 0.0);
+        agent.signal(Signal::TERM);
+        assert_eq!(agent.wait_exit(WITHIN), 0);
+        let instances = assert_complete(&streams.stored("AGENT_EVENTS", &format!("clau-doom.agent.{id}.score")));
+        assert!(instances[0].1 >= 100, "{id}: {instances:?}");
+    }
+}
+
+#[test]
+fn a_partition_that_one_side_sees_loses_and_doubles_no_record() {
+    let (server, state) = (nats_with_streams(), TempDir::new().unwrap());
+    let (streams, proxy) = (JetStream::open(&server.url()), Proxy::before(server.port()));
+    let (agent, address) = behind(&proxy, &state);
+    for side in [Side::Client, Side::Server, Side::Client] {
+        play(&address, 5.0);
+        let (_, text) = http::get(&address, "/metrics");
+        let before = http::metric(&text, "nats_reconnects");
+        let since = Instant::now();
+        proxy.cut_seen_by(side);
+        // The client sees it at once, or by the silence; the server still has the old connection when the new one comes.
+        http::wait_get(&address, "/metrics", "reconnected", |_, text| http::metric(text, "nats_reconnects") > before);
+        http::wait_get(&address, "/readyz", "ready", |status, _| status == 200);
+        println!("seen by the {side:?}: ready again after {:?}", since.elapsed());
+        assert!(!agent.has_ended(), "its own old connection is no namesake");
+        play(&address, 5.0);
+        proxy.rejoin();
+        http::wait_get(&address, "/readyz", "ready", |status, _| status == 200);
+    }
+    let instances = assert_complete(&finish(agent, &address, &streams));
+    assert!(instances.len() == 1 && instances[0].1 >= 30, "{instances:?}");
+}
+
+/// Ten seconds; `DOOM_TEST_AWAY_SECONDS=600` for as long as is promised.
+#[test]
+fn a_server_that_is_away_for_minutes_gets_everything_in_order_and_memory_stays_bounded() {
+    let away = seconds_of("DOOM_TEST_AWAY_SECONDS", 10);
+    let (mut server, state) = (nats_with_streams(), TempDir::new().unwrap());
+    let streams = JetStream::open(&server.url());
+    let agent = short_episodes(Backend::Mock, &server.url(), state.path()).spawn_ready();
+    let address = agent.http();
+    play(&address, 10.0);
+    let (before, since) = (Usage::of(agent.pid()), Instant::now());
+    let episodes = |text: &str| http::metric(text, "episodes_completed");
+    let played = episodes(&http::get(&address, "/metrics").1);
+    server.kill();
+    while since.elapsed() < away {
+        play(&address, 10.0);
+        let (_, text) = http::get(&address, "/livez");
+        let health: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&health["healthy"], &health["nats"]["state"]), (&true.into(), &"reconnecting".into()), "{health}");
+    }
+    // Twenty episodes a second: the rhythm is what it was.
+    let rate = (episodes(&http::get(&address, "/metrics").1) - played) / since.elapsed().as_secs_f64();
+    let after = Usage::of(agent.pid());
+    println!("away for {:?}: {rate:.1} episodes a second, {before:?}, then {after:?}", since.elapsed());
+    assert!(rate > 14.0, "{rate} episodes a second");
+    assert!(after.memory < before.memory + 48 * 1024, "{before:?}, then {after:?}");
+    server.restart().unwrap();
+    let since = Instant::now();
+    http::wait_get(&address, "/readyz", "ready", |status, _| status == 200);
+    println!("ready {:?} after the server was back", since.elapsed());
+    let instances = assert_complete(&finish(agent, &address, &streams));
+    assert!(instances[0].1 as f64 >= away.as_secs_f64() * 14.0, "{instances:?}");
 }
 
 #[test]

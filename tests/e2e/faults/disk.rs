@@ -1,17 +1,128 @@
-//! A spool that cannot be used: the agent warns, plays and delivers from memory, and health says so.
+//! A spool that cannot be used, by real disks that are full, read-only, frozen: the agent warns, plays and delivers from memory, and health says so.
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{SCORE, assert_complete, play, short_episodes, spool};
-use crate::support::{Agent, Backend, JetStream, Spec, Tap, WITHIN, http, nats_with_streams, on_both};
+use crate::support::{Agent, Backend, JetStream, Mount, Spec, Tap, WITHIN, http, nats_with_streams, on_both};
 
 on_both!(
     a_file_that_is_no_spool_is_moved_aside_and_kept,
     without_a_spool_records_are_kept_in_memory_and_health_says_so,
     a_disk_that_takes_nothing_any_more_is_said_and_used_again_when_it_does,
+    a_full_disk_is_said_and_used_again_when_there_is_room,
 );
+
+/// Waits for what health says of the disk.
+fn durable(address: &str, is: bool) -> Value {
+    let what = if is { "with a disk" } else { "without a disk" };
+    let says = |body: &str| serde_json::from_str::<Value>(body).unwrap()["records"]["durable"] == is;
+    serde_json::from_str(&http::wait_get(address, "/livez", what, |_, body| says(body))).unwrap()
+}
+
+fn on_mount(mount: &Mount, spec: Spec) -> Spec {
+    spec.state_dir(&mount.path()).wrapped(mount.wrapper())
+}
+
+fn a_full_disk_is_said_and_used_again_when_there_is_room(backend: Backend) {
+    let (server, mount) = (nats_with_streams(), Mount::memory(8));
+    let url = server.url();
+    let streams = JetStream::open(&url);
+    let spec = || on_mount(&mount, short_episodes(backend, &url, &mount.path()));
+    let mut agent = spec().spawn_ready();
+    let address = agent.http();
+    play(&address, 5.0);
+    mount.fill();
+    let health = durable(&address, false);
+    assert_eq!((&health["healthy"], &health["records"]["lost"]), (&true.into(), &0.into()));
+    play(&address, 20.0);
+    // An agent starts on it too, and says so.
+    mount.free();
+    durable(&address, true);
+    play(&address, 5.0);
+    agent.signal(Signal::KILL);
+    assert_eq!(agent.wait_exit(WITHIN), -9);
+    mount.fill();
+    let (code, _, err) = spec().with(&["--episodes", "2"]).run();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("spool"), "{err}");
+    mount.free();
+    let (code, _, err) = spec().with(&["--episodes", "2"]).run();
+    assert_eq!(code, 0, "{err}");
+    let scores = streams.stored("AGENT_EVENTS", SCORE);
+    let of_play: Vec<_> = scores.into_iter().filter(|s| s.payload()["end_reason"] != "agent_lost").collect();
+    let ids: std::collections::BTreeSet<_> = of_play.iter().map(|s| s.payload()["episode_id"].to_string()).collect();
+    assert!(ids.len() == of_play.len() && ids.len() >= 33, "{} of {}", ids.len(), of_play.len());
+}
+
+#[test]
+fn a_disk_that_turns_read_only_is_said_and_records_are_stored_from_memory() {
+    let (server, mount) = (nats_with_streams(), Mount::ext4());
+    let url = server.url();
+    let streams = JetStream::open(&url);
+    let agent = on_mount(&mount, short_episodes(Backend::Mock, &url, &mount.path())).spawn_ready();
+    let address = agent.http();
+    play(&address, 5.0);
+    mount.turn_read_only();
+    let health = durable(&address, false);
+    assert_eq!((&health["healthy"], &health["records"]["lost"]), (&true.into(), &0.into()));
+    play(&address, 20.0);
+    let instances = assert_complete(&super::finish(agent, &address, &streams));
+    assert!(instances[0].1 >= 25, "{instances:?}");
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_neither_the_game_nor_for_long_the_records() {
+    let (server, mut mount) = (nats_with_streams(), Mount::ext4());
+    let url = server.url();
+    let streams = JetStream::open(&url);
+    let agent = on_mount(&mount, short_episodes(Backend::Mock, &url, &mount.path())).spawn_ready();
+    let address = agent.http();
+    play(&address, 5.0);
+    let since = std::time::Instant::now();
+    mount.freeze();
+    // The game goes on at once, without one of its steps waiting; the records do when the disk counts as none.
+    play(&address, 60.0);
+    assert!(since.elapsed() < std::time::Duration::from_secs(12), "sixty episodes of 50 ms took {:?}", since.elapsed());
+    let health = durable(&address, false);
+    println!("the disk counted as none after {:?}", since.elapsed());
+    assert_eq!((&health["healthy"], &health["records"]["lost"]), (&true.into(), &0.into()));
+    http::wait_get(&address, "/metrics", "stored without the disk", |_, text| http::metric(text, "records_spooled") < 10.0);
+    mount.thaw();
+    durable(&address, true);
+    play(&address, 5.0);
+    let instances = assert_complete(&super::finish(agent, &address, &streams));
+    assert!(instances[0].1 >= 70, "{instances:?}");
+}
+
+/// What the disk knows of the episode is old: that it is open. The stream knows better.
+#[test]
+fn an_episode_whose_score_was_stored_from_memory_is_not_called_lost() {
+    let (server, state) = (nats_with_streams(), TempDir::new().unwrap());
+    let (streams, tap) = (JetStream::open(&server.url()), Tap::open(&server.url()));
+    let spec = || {
+        let spec = Spec::new(Backend::Mock, "A", "basic.cfg").nats(&server).with(&["--set", "episode_timeout=300", "--pace", "100"]);
+        spec.with(&["--http", "127.0.0.1:0", "--generation", "g"]).state_dir(state.path())
+    };
+    let mut agent = spec().spawn_ready();
+    // Its figures are on disk after a second.
+    tap.wait("clau-doom.agent.A.observe", 150);
+    limit_files(&agent, Some(0));
+    tap.wait(SCORE, 2);
+    streams.wait_count("AGENT_EVENTS", SCORE, 2);
+    streams.wait_count("GENERATION_EVENTS", "clau-doom.generation.g.agent.A.score", 2);
+    agent.signal(Signal::KILL);
+    assert_eq!(agent.wait_exit(WITHIN), -9);
+    let (code, _, err) = spec().with(&["--episodes", "1", "--pace", "max"]).run();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("of_a_lost_episode=2"), "the disk has it: {err}");
+    for (stream, subject) in [("AGENT_EVENTS", SCORE), ("GENERATION_EVENTS", "clau-doom.generation.g.agent.A.score")] {
+        let scores = streams.stored(stream, subject);
+        let ids: std::collections::BTreeSet<_> = scores.iter().map(|s| s.payload()["episode_id"].to_string()).collect();
+        assert_eq!((ids.len(), scores.len()), (3, 3), "{:?}", scores.iter().map(|s| s.payload()["end_reason"].clone()).collect::<Vec<_>>());
+    }
+}
 
 /// Lets an agent's process write to no file any more, or lifts that again.
 fn limit_files(agent: &Agent, bytes: Option<u64>) {
@@ -26,18 +137,13 @@ fn a_disk_that_takes_nothing_any_more_is_said_and_used_again_when_it_does(backen
     let streams = JetStream::open(&url);
     let mut agent = short_episodes(backend, &url, state.path()).with(&["--events", "events.jsonl"]).spawn_ready();
     let address = agent.http();
-    let durable = |what: &str, is: bool| {
-        let text =
-            http::wait_get(&address, "/livez", what, |_, body| serde_json::from_str::<Value>(body).unwrap()["records"]["durable"] == is);
-        serde_json::from_str::<Value>(&text).unwrap()
-    };
     play(&address, 5.0);
     limit_files(&agent, Some(0));
-    let health = durable("without a disk", false);
+    let health = durable(&address, false);
     assert_eq!((&health["healthy"], &health["records"]["lost"]), (&true.into(), &0.into()));
     play(&address, 20.0);
     limit_files(&agent, None);
-    durable("with a disk again", true);
+    durable(&address, true);
     play(&address, 5.0);
     agent.signal(Signal::KILL);
     assert_eq!(agent.wait_exit(WITHIN), -9);

@@ -1,8 +1,14 @@
 //! Faults that are caused for real: signals, connections that break, disks that refuse. What is proven is listed in docs/RELIABILITY.md.
 
+mod clock;
 mod connection;
 mod disk;
+mod engine;
+mod growth;
+#[cfg(feature = "vizdoom")]
+mod inputs;
 mod lost_episode;
+mod namesakes;
 mod restart;
 mod streams;
 

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Read},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -25,12 +25,20 @@ pub(crate) struct Spec {
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     state_dir: Option<PathBuf>,
+    wrapper: Vec<OsString>,
+    own_group: bool,
 }
 
 impl Spec {
     /// Exactly these arguments, without any of our own but `--state-dir`.
     pub(crate) fn bare<I: Into<OsString>>(arguments: impl IntoIterator<Item = I>) -> Self {
-        Self { arguments: arguments.into_iter().map(Into::into).collect(), environment: Vec::new(), state_dir: None }
+        Self {
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            environment: Vec::new(),
+            state_dir: None,
+            wrapper: Vec::new(),
+            own_group: false,
+        }
     }
 
     /// An agent `id` that plays a scenario with seed 1, without NATS.
@@ -62,10 +70,29 @@ impl Spec {
         self
     }
 
+    /// Started by this program, which replaces itself by what its last arguments say.
+    pub(crate) fn wrapped<I: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = I>) -> Self {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// In a process group of its own, as a shell starts it.
+    pub(crate) fn own_group(mut self) -> Self {
+        self.own_group = true;
+        self
+    }
+
     /// Starts it.
     pub(crate) fn spawn(self) -> Agent {
         let home = TempDir::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doom-agent"));
+        const AGENT: &str = env!("CARGO_BIN_EXE_doom-agent");
+        let mut command = Command::new(self.wrapper.first().map_or(AGENT.as_ref(), OsString::as_os_str));
+        if !self.wrapper.is_empty() {
+            command.args(&self.wrapper[1..]).arg(AGENT);
+        }
+        if self.own_group {
+            command.process_group(0);
+        }
         command.env_clear();
         command.envs(PASSED_ON.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value))));
         command.env("HOME", home.path()).env("DOOM_AGENT_STATE_DIR", self.state_dir.as_deref().unwrap_or(home.path()));

@@ -5,6 +5,8 @@ pub(crate) mod faults;
 mod gate;
 pub(crate) mod http;
 mod jetstream;
+mod mount;
+mod process;
 mod proxy;
 mod shape;
 mod tap;
@@ -18,7 +20,9 @@ pub(crate) use self::{
     agent::{Agent, Spec},
     gate::Gate,
     jetstream::JetStream,
-    proxy::{Proxy, Way},
+    mount::Mount,
+    process::{Usage, gone_within},
+    proxy::{Proxy, Side, Way},
     shape::{Shape, assert_shape, instant},
     tap::{Event, Tap},
 };
@@ -77,6 +81,12 @@ pub(crate) fn nats_with_streams() -> NatsServer {
     let server = nats();
     JetStream::open(&server.url()).create_all();
     server
+}
+
+/// Seconds that somebody wants a long test to take, from the environment; the default is short.
+pub(crate) fn seconds_of(variable: &str, default: u64) -> Duration {
+    let text = std::env::var(variable).ok().filter(|text| !text.is_empty());
+    Duration::from_secs(text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}, no whole seconds"))))
 }
 
 /// A port on which nothing listens (any more).

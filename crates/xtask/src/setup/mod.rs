@@ -43,8 +43,9 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
         }
     }
     let tests_lack_python = scope >= Scope::Test && !python.is_complete();
+    let tests = scope >= Scope::Test;
     let wanted =
-        Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: scope >= Scope::Test, ..Wanted::default() };
+        Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: tests, faults: tests, ..Wanted::default() };
     let mut changed = system::provide(wanted)?;
     if !missing.is_empty() {
         eprintln!("Fetching into {}", vendor.display());

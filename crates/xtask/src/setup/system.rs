@@ -28,6 +28,16 @@ const BOOST: Need = Need {
     met: boost,
 };
 const PYTHON: Need = Need { what: "Python 3 with venv and ensurepip", packages: &["python3", "python3-venv"], met: python };
+const DISKS: Need = Need {
+    what: "file systems and namespaces for tests of disks (util-linux, e2fsprogs)",
+    packages: &["util-linux", "e2fsprogs", "mount"],
+    met: || {
+        ["unshare", "nsenter", "mount", "fsfreeze", "mkfs.ext4"]
+            .into_iter()
+            .all(|tool| in_path(tool) || Path::new("/usr/sbin").join(tool).is_file())
+    },
+};
+const FAKETIME: Need = Need { what: "libfaketime, for tests of clocks that step", packages: &["libfaketime"], met: faketime };
 const LIBCLANG: Need = Need { what: "libclang", packages: &["libclang-dev"], met: libclang };
 const DEBOOTSTRAP: Need = Need { what: "debootstrap", packages: &["debootstrap"], met: || in_path("debootstrap") };
 const COMPOSE: Need = Need { what: "docker compose", packages: &["docker-compose"], met: compose };
@@ -45,6 +55,8 @@ pub(crate) struct Wanted {
     pub(crate) debootstrap: bool,
     /// Starting populations of containers.
     pub(crate) compose: bool,
+    /// Clocks and disks that fail on request.
+    pub(crate) faults: bool,
 }
 
 /// Sees to it that all of it is there; `true` where something had to be installed.
@@ -59,6 +71,8 @@ pub(crate) fn provide(wanted: Wanted) -> Result<bool> {
         (wanted.bindgen, LIBCLANG),
         (wanted.debootstrap, DEBOOTSTRAP),
         (wanted.compose, COMPOSE),
+        (wanted.faults, DISKS),
+        (wanted.faults, FAKETIME),
     ];
     let missing: Vec<Need> = needs.into_iter().filter_map(|(wanted, need)| (wanted && !(need.met)()).then_some(need)).collect();
     if missing.is_empty() {
@@ -87,6 +101,11 @@ pub(crate) fn provide(wanted: Wanted) -> Result<bool> {
         Some(need) => bail!("{} is still not found, although {} is installed", need.what, need.packages.join(" ")),
         None => Ok(true),
     }
+}
+
+fn faketime() -> bool {
+    let of_architectures = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    of_architectures.chain(["/usr/lib".into()]).any(|dir| dir.join("faketime/libfaketimeMT.so.1").is_file())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
