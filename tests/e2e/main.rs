@@ -16,3 +16,4 @@ mod policies;
 mod process;
 mod support;
 mod wire;
+mod work;

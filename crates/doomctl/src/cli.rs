@@ -9,7 +9,7 @@ use cli_common::{
 };
 use doom_protocol::SubjectRoot;
 
-use crate::completions;
+use crate::{completions, experiment, work::evaluate};
 
 const CODES: &str = "\
 Results go to standard output, everything else to standard error. The connection's settings are those of doom-agent: --nats-user is
@@ -55,6 +55,10 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Say whether the server answers, how fast, and what it is
     Ping,
+    /// Hand evaluations out to workers, and print and save their scores
+    Evaluate(evaluate::Arguments),
+    /// Plan and run designed experiments over the workers
+    Experiment(experiment::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

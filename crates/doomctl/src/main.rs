@@ -3,8 +3,10 @@
 mod cli;
 mod completions;
 mod connection;
+mod experiment;
 mod output;
 mod settings;
+mod work;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,8 @@ fn start() -> Result<i32, Failure> {
     runtime.block_on(async {
         match command {
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
+            Command::Evaluate(arguments) => work::evaluate::run(&global, arguments).await,
+            Command::Experiment(arguments) => experiment::run(&global, arguments).await,
             Command::Ping => connection::ping(&global).await,
         }
     })

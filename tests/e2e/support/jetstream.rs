@@ -10,6 +10,15 @@ use super::{Event, WITHIN, runtime};
 const DAY: u64 = 86_400_000_000_000;
 const AGENT_EVENTS: [&str; 4] =
     ["clau-doom.agent.*.action", "clau-doom.agent.*.observe", "clau-doom.agent.*.score", "clau-doom.agent.*.death"];
+/// Not `generation.>`: that takes requests for evaluations too, and acknowledges them before a worker can answer.
+const GENERATION_EVENTS: [&str; 6] = [
+    "clau-doom.generation.*.agent.*.score",
+    "clau-doom.generation.*.start",
+    "clau-doom.generation.*.evolve",
+    "clau-doom.generation.*.complete",
+    "clau-doom.generation.*.evaluation.*.episode.*",
+    "clau-doom.generation.*.evaluation.*.result",
+];
 
 /// A client that asks the server's JetStream API.
 pub(crate) struct JetStream {
@@ -31,7 +40,7 @@ impl JetStream {
             json!({"max_age": 30 * DAY, "sources": [{"name": "AGENT_EVENTS", "subject_transforms": [source("score"), source("death")]}]}),
         );
         self.create("EXPERIMENT_EVENTS", &["clau-doom.experiment.>"], json!({"max_age": 30 * DAY}));
-        self.create("GENERATION_EVENTS", &["clau-doom.generation.>"], json!({"max_age": 30 * DAY}));
+        self.create("GENERATION_EVENTS", &GENERATION_EVENTS, json!({"max_age": 30 * DAY}));
         self.create("METRICS", &["clau-doom.metrics.>"], json!({"max_age": DAY, "max_bytes": 512 << 20}));
         let system = ["clau-doom.system.doom_agent.error", "clau-doom.system.doom_agent.lifecycle"];
         self.create("SYSTEM_EVENTS", &system, json!({"max_age": 30 * DAY}));
@@ -65,6 +74,21 @@ impl JetStream {
     pub(crate) fn delete(&self, name: &str) {
         let answer = self.api(&format!("STREAM.DELETE.{name}"), &json!({}));
         assert_eq!(answer["success"], true, "{answer}");
+    }
+
+    /// A durable pull consumer; `more` as in the API.
+    pub(crate) fn create_consumer(&self, stream: &str, name: &str, more: Value) {
+        let mut config = json!({"durable_name": name, "ack_policy": "explicit"});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = self.api(&format!("CONSUMER.DURABLE.CREATE.{stream}.{name}"), &json!({"stream_name": stream, "config": config}));
+        assert_eq!(answer["name"], name, "{answer}");
+    }
+
+    /// Publishes; what the stream acknowledges.
+    pub(crate) fn publish(&self, subject: &str, body: &Value) -> Value {
+        let request = async_nats::Request::new().payload(body.to_string().into()).timeout(Some(WITHIN));
+        let answer = runtime().block_on(self.client.send_request(subject.to_owned(), request)).unwrap();
+        serde_json::from_slice(&answer.payload).unwrap()
     }
 
     fn api(&self, what: &str, body: &Value) -> Value {
