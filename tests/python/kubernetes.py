@@ -25,7 +25,11 @@ for path in sys.argv[1:]:
         try:
             kubernetes_validate.validate(resource, VERSION, strict=True)
             print(what)
-        except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+        except kubernetes_validate.ValidationError as error:
             wrong = True
-            print(f"{what}: {error}", file=sys.stderr)
+            # The error's own text has the whole schema in it.
+            print(f"{what}: {'.'.join(map(str, error.path))}: {error.message}", file=sys.stderr)
+        except kubernetes_validate.SchemaNotFoundError as error:
+            wrong = True
+            print(f"{what}: no schema: {error}", file=sys.stderr)
 sys.exit(wrong)
