@@ -80,6 +80,22 @@ Needs --id and the settings as the agent has them (see doom-agent --help). With 
 whatever becomes of NATS; else it asks over NATS, by --nats and the other connection settings. Prints the reply as JSON. Ends with 0 where the agent is healthy, with 1 where it is not or does not answer within 3 seconds; made for the health check of a \
 container.")]
     Health,
+    /// Take evaluations from NATS and play them, one after the other, until told to stop.
+    #[command(
+        help_template = "{about-with-newline}\n{usage-heading} {usage}\n{after-help}",
+        after_help = "\
+Needs --id, and --nats and the other settings of connection and process as for playing (see doom-agent --help). What is played, how \
+often and with which seeds is said by each evaluation: pulled from the work queue (stream EVALUATIONS, consumer eval-workers), or asked \
+of the queue group eval-workers on {root}.generation.{gen}.evaluate. Answers with the scores of all episodes, and tells its progress; \
+episodes that are recorded already are not played again. On SIGTERM the evaluation goes back to the queue. doomctl evaluate and doomctl \
+experiment hand evaluations out; docs/EXPERIMENTS.md shows how.\n\n  \
+--most-episodes <N>  an evaluation of more episodes is refused [default: 500]"
+    )]
+    Serve {
+        /// An evaluation of more episodes is refused
+        #[arg(long, value_name = "N", env = "DOOM_AGENT_MOST_EPISODES", default_value_t = doom_protocol::payload::DEFAULT_MOST_EPISODES, value_parser = whole::<u64>(1..=u64::MAX))]
+        most_episodes: u64,
+    },
     /// Print a completion script for a shell.
     #[command(
         help_template = "{about-with-newline}\n{usage-heading} {usage}\n\nArguments:\n{positionals}\n{after-help}",

@@ -8,13 +8,15 @@ use doom_game::{Button, End, Variable};
 use doom_protocol::{
     Codec, Envelope, EpisodeId, Id, Instance, Payload, Subjects, Timestamp,
     payload::{
-        Action, Death, ErrorEvent, ExperimentRun, GenerationScore, Lifecycle, Metric, Observe, Position, Pressed, RunMetadata, Score,
-        Values,
+        Action, Death, ErrorEvent, EvaluationEpisode, ExperimentRun, GenerationScore, Lifecycle, Metric, Observe, Position, Pressed,
+        RunMetadata, Score, Values,
     },
 };
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::{
+    book::Book,
     game_loop::{Closed, RecordSlot, ScoreSlot, StepEvent, StepSlot, kill_rate, survival},
     will::Will,
 };
@@ -38,6 +40,27 @@ pub(crate) struct RunFacts {
     pub(crate) frame_skip: u32,
     pub(crate) episodes_total: u64,
     pub(crate) factors: BTreeMap<String, Value>,
+    /// The number of the first episode that these facts hold for.
+    pub(crate) first_episode: u64,
+    /// In a worker: the evaluation that the episodes are played for.
+    pub(crate) evaluation: Option<EvaluationFacts>,
+}
+
+/// An evaluation, and where its finished episodes are told besides the broker.
+#[derive(Debug)]
+pub(crate) struct EvaluationFacts {
+    pub(crate) id: Id,
+    pub(crate) generation: Id,
+    /// Which of the evaluation's episodes are played, in this order; the first is played under the number `first_episode`.
+    pub(crate) places: Vec<u64>,
+    /// Bounded by the number of `places`.
+    pub(crate) finished: mpsc::UnboundedSender<EvaluationEpisode<'static>>,
+}
+
+impl EvaluationFacts {
+    fn place(&self, first: u64, episode: u64) -> Option<u64> {
+        self.places.get(usize::try_from(episode.checked_sub(first)?).ok()?).copied()
+    }
 }
 
 impl RunFacts {
@@ -143,19 +166,28 @@ pub(crate) use of_episode;
 /// Encodes one run's steps.
 #[derive(Debug)]
 pub(crate) struct Encoder {
+    book: Arc<Book>,
+    names: Names,
+    pressed: Vec<bool>,
+    pressed_names: String,
+    buffer: BytesMut,
+}
+
+/// What the steps of a run share, by the facts.
+#[derive(Debug)]
+struct Names {
     facts: Arc<RunFacts>,
+    /// The episode for which the book was asked last.
+    episode: u64,
     action: Subject,
     observe: Subject,
     buttons: Vec<&'static str>,
     deltas: Vec<&'static str>,
     variables: Vec<&'static str>,
-    pressed: Vec<bool>,
-    names: String,
-    buffer: BytesMut,
 }
 
-impl Encoder {
-    pub(crate) fn new(facts: Arc<RunFacts>) -> Self {
+impl Names {
+    fn new(facts: Arc<RunFacts>, episode: u64) -> Self {
         let subject = |s: &str| Subject::from(s.to_owned());
         Self {
             action: subject(&facts.subjects.action),
@@ -163,10 +195,26 @@ impl Encoder {
             buttons: facts.buttons.iter().map(|b| b.name()).collect(),
             deltas: facts.buttons.iter().filter(|b| b.is_delta()).map(|b| b.name()).collect(),
             variables: facts.variables.iter().map(|v| v.name()).collect(),
-            pressed: Vec::new(),
-            names: String::new(),
-            buffer: BytesMut::new(),
+            episode,
             facts,
+        }
+    }
+}
+
+impl Encoder {
+    pub(crate) fn new(book: Arc<Book>) -> Self {
+        Self { names: Names::new(book.now(), 0), book, pressed: Vec::new(), pressed_names: String::new(), buffer: BytesMut::new() }
+    }
+
+    /// An episode's facts are looked up once.
+    fn turn_to(&mut self, episode: u64) {
+        if self.names.episode != episode {
+            let facts = self.book.of(episode);
+            if Arc::ptr_eq(&facts, &self.names.facts) {
+                self.names.episode = episode;
+            } else {
+                self.names = Names::new(facts, episode);
+            }
         }
     }
 }
@@ -174,38 +222,40 @@ impl Encoder {
 /// Encodes one run's records.
 #[derive(Debug)]
 pub(crate) struct RecordEncoder {
-    facts: Arc<RunFacts>,
+    book: Arc<Book>,
     will: Will,
 }
 
 impl RecordEncoder {
-    pub(crate) fn new(facts: Arc<RunFacts>, will: Will) -> Self {
-        Self { facts, will }
+    pub(crate) fn new(book: Arc<Book>, will: Will) -> Self {
+        Self { book, will }
     }
 }
 
 impl Encode<StepSlot> for Encoder {
     fn encode(&mut self, codec: Codec, seq: u64, slot: &StepSlot, numbers: &[f64], out: &mut Vec<Outgoing>) {
-        let facts = &*self.facts;
+        self.turn_to(slot.episode);
+        let names = &self.names;
+        let facts = &*names.facts;
         let stamp = facts.stamp(slot.episode, slot.at, seq);
         let encoded = match slot.event {
             StepEvent::Action { pressed, decision_us } => {
                 self.pressed.clear();
-                self.names.clear();
+                self.pressed_names.clear();
                 let mut action_id = 0;
-                for (i, (name, button)) in self.buttons.iter().zip(&facts.buttons).enumerate() {
+                for (i, (name, button)) in names.buttons.iter().zip(&facts.buttons).enumerate() {
                     let down = pressed >> i & 1 == 1;
                     self.pressed.push(down);
                     if down {
                         action_id |= u64::from(!button.is_delta()) << i;
-                        if !self.names.is_empty() {
-                            self.names.push('+');
+                        if !self.pressed_names.is_empty() {
+                            self.pressed_names.push('+');
                         }
-                        self.names.push_str(name);
+                        self.pressed_names.push_str(name);
                     }
                 }
-                if self.names.is_empty() {
-                    self.names.push_str("NOOP");
+                if self.pressed_names.is_empty() {
+                    self.pressed_names.push_str("NOOP");
                 }
                 let payload = of_episode!(Action, facts, slot.episode, slot.at, {
                     step: slot.step,
@@ -213,14 +263,14 @@ impl Encode<StepSlot> for Encoder {
                     action: Pressed {
                         action_id,
                         buttons: self.pressed.as_slice().into(),
-                        action_type: self.names.as_str().into(),
-                        values: (!self.deltas.is_empty()).then_some(Values::Borrowed(&self.deltas, numbers)),
+                        action_type: self.pressed_names.as_str().into(),
+                        values: (!names.deltas.is_empty()).then_some(Values::Borrowed(&names.deltas, numbers)),
                     },
                     frame_skip: facts.frame_skip,
                     policy: facts.policy.as_str().into(),
                     decision_us: decision_us,
                 });
-                step_event(&mut self.buffer, codec, &self.action, stamp, payload)
+                step_event(&mut self.buffer, codec, &names.action, stamp, payload)
             }
             StepEvent::Observe { reward, total_reward, end } => {
                 let payload = of_episode!(Observe, facts, slot.episode, slot.at, {
@@ -228,11 +278,11 @@ impl Encode<StepSlot> for Encoder {
                     tic: slot.tic,
                     reward: reward,
                     total_reward: total_reward,
-                    variables: Values::Borrowed(&self.variables, numbers),
+                    variables: Values::Borrowed(&names.variables, numbers),
                     terminated: matches!(end, Some(End::Death | End::LevelExit)),
                     truncated: end == Some(End::Timeout),
                 });
-                step_event(&mut self.buffer, codec, &self.observe, stamp, payload)
+                step_event(&mut self.buffer, codec, &names.observe, stamp, payload)
             }
         };
         out.extend(encoded);
@@ -242,7 +292,12 @@ impl Encode<StepSlot> for Encoder {
 impl Encode<RecordSlot> for RecordEncoder {
     fn encode(&mut self, codec: Codec, seq: u64, slot: &RecordSlot, _numbers: &[f64], out: &mut Vec<Outgoing>) {
         self.will.see(slot);
-        let facts = &*self.facts;
+        let facts = match slot {
+            RecordSlot::Death(death) => self.book.of(death.episode),
+            RecordSlot::Score(score) => self.book.of(score.episode),
+            RecordSlot::Opened(_) | RecordSlot::Error { .. } | RecordSlot::Recovering { .. } => self.book.now(),
+        };
+        let facts = &*facts;
         match slot {
             RecordSlot::Opened(_) => {}
             RecordSlot::Death(death) => {
@@ -281,7 +336,7 @@ impl Encode<RecordSlot> for RecordEncoder {
 
     fn will(&mut self, codec: Codec, out: &mut Vec<Outgoing>) {
         if let Some(score) = self.will.score() {
-            self.facts.score(codec, 0, &score, out);
+            self.book.of(score.episode).score(codec, 0, &score, out);
         }
     }
 }
@@ -303,16 +358,37 @@ pub(crate) fn lifecycle<'a>(facts: &'a RunFacts, at: Timestamp, state: &'a str) 
 }
 
 impl RunFacts {
+    fn is_last(&self, episode: u64) -> bool {
+        match &self.evaluation {
+            Some(evaluation) => evaluation.place(self.first_episode, episode) == Some(self.episodes_total),
+            None => self.episodes_total != 0 && episode >= self.episodes_total,
+        }
+    }
+
+    /// The evaluation's copy of a score. Two workers may have played one episode (one that was thought dead); the stream keeps the first.
+    fn evaluated(&self, codec: Codec, evaluation: &EvaluationFacts, place: u64, score: &Score<'_>, mut stamp: Stamp) -> Option<Outgoing> {
+        stamp.message_id = Some(format!("{}-{}-{place}", evaluation.generation, evaluation.id));
+        let subject = self.subjects.root().evaluation_episode(&evaluation.generation, &evaluation.id, Some(place));
+        // What is told the worker takes the way over the wire, and so is what readers get.
+        let told = serde_json::to_vec(score).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(told) = told {
+            // Nobody may be waiting for it any more.
+            let _ = evaluation.finished.send(told);
+        }
+        event(codec, Subject::from(subject), stamp, EvaluationEpisode(score.clone()), false)
+    }
+
     /// The score, then the generation's and the experiment's copies, each under its own id.
     fn score(&self, codec: Codec, seq: u64, score: &ScoreSlot, out: &mut Vec<Outgoing>) {
         let facts = self;
         let lost = score.closed == Closed::AgentLost;
         let at = score.completed_at;
+        let evaluation = facts.evaluation.as_ref().and_then(|e| Some((e, e.place(facts.first_episode, score.episode)?)));
         let names: Vec<&str> = score.schema.variables.iter().map(|v| v.name()).collect();
         let payload = of_episode!(Score, facts, score.episode, at, {
             episode_number: score.episode,
-            evaluation_id: None,
-            evaluation_episode: None,
+            evaluation_id: evaluation.map(|(e, _)| e.id.as_str().into()),
+            evaluation_episode: evaluation.map(|(_, place)| place),
             seed: score.seed,
             scenario: facts.scenario.as_str().into(),
             scenario_sha256: facts.scenario_sha256.as_str().into(),
@@ -351,6 +427,10 @@ impl RunFacts {
             stamp.message_id = Some(format!("{name}{suffix}"));
             stamp
         };
+        // Only an episode that the game ended counts for an evaluation; any other is played again.
+        if let (Some((evaluation, place)), Closed::ByGame(_)) = (evaluation, score.closed) {
+            out.extend(facts.evaluated(codec, evaluation, place, &payload, stamp(0, "")));
+        }
         if let Some(generation) = &facts.generation {
             let copy = Subject::from(facts.subjects.generation_score(generation));
             out.extend(event(codec, subject, stamp(seq, ""), payload.clone(), true));
@@ -360,7 +440,7 @@ impl RunFacts {
         }
         if let (Some(experiment), Some(run)) = (&facts.experiment, facts.run) {
             let fault = matches!(score.closed, Closed::EngineFault | Closed::AgentLost);
-            let complete = facts.episodes_total != 0 && score.episode >= facts.episodes_total;
+            let complete = facts.is_last(score.episode);
             let run_event = ExperimentRun {
                 agent_id: facts.agent.as_str().into(),
                 timestamp: at,

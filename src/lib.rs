@@ -5,6 +5,7 @@
 //! state; `commands`, `watchdog` and `snapshot` read it. Nothing the game thread calls ever waits for the broker.
 
 pub mod ask;
+mod book;
 mod broker;
 pub mod check;
 pub mod cli;
@@ -26,6 +27,7 @@ pub mod placement;
 mod probes;
 mod progress;
 mod run;
+pub mod serve;
 pub mod settings;
 mod settings_file;
 pub mod signals;

@@ -1,4 +1,5 @@
-//! The one owner of the lifecycle: `starting → running ⇄ paused → draining → stopped`, and `recovering` while the engine is replaced.
+//! The one owner of the lifecycle: `starting → running ⇄ paused → draining → stopped`, `recovering` while the engine is replaced, and
+//! `idle` in a worker that has no evaluation.
 //!
 //! Others ask (pause, resume, stop); only the game thread moves between running, paused and draining, at a step boundary. Its fast
 //! path is one relaxed load of a flag that says whether there is anything to look at.
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Starting,
+    Idle,
     Running,
     Paused,
     Recovering,
@@ -28,6 +30,7 @@ impl State {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Idle => "idle",
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Recovering => "recovering",
@@ -45,6 +48,8 @@ impl State {
 struct Wanted {
     pause: bool,
     stop: bool,
+    /// A worker is to give up what it plays, and go on otherwise.
+    give_up: bool,
 }
 
 /// What the game thread is to do after a step boundary.
@@ -69,7 +74,7 @@ impl Lifecycle {
     pub(crate) fn new(start_paused: bool) -> Self {
         Self {
             look: AtomicBool::new(start_paused),
-            wanted: Mutex::new(Wanted { pause: start_paused, stop: false }),
+            wanted: Mutex::new(Wanted { pause: start_paused, ..Wanted::default() }),
             changed: Condvar::new(),
             state: watch::Sender::new(State::Starting),
         }
@@ -108,9 +113,42 @@ impl Lifecycle {
             return false;
         }
         change(&mut wanted);
-        self.look.store(wanted.pause || wanted.stop, Relaxed);
+        self.look.store(wanted.pause || wanted.stop || wanted.give_up, Relaxed);
         self.changed.notify_all();
         true
+    }
+
+    /// Asks a worker to end the evaluation that it plays; [`Self::idle`] forgets it.
+    pub(crate) fn give_up(&self) {
+        self.ask(|w| w.give_up = true);
+    }
+
+    /// Tells [`Self::idle`] that there may be something to take.
+    pub(crate) fn poke(&self) {
+        let _wanted = self.lock();
+        self.changed.notify_all();
+    }
+
+    /// For a worker's game thread: waits until there is something to play (`take` is asked after each [`Self::poke`], and not during a
+    /// pause). `None` where it is told to stop.
+    pub(crate) fn idle<T>(&self, mut take: impl FnMut() -> Option<T>) -> Option<T> {
+        let mut wanted = self.lock();
+        loop {
+            if wanted.stop {
+                return None;
+            }
+            wanted.give_up = false;
+            self.look.store(wanted.pause, Relaxed);
+            if wanted.pause {
+                self.enter(State::Paused);
+            } else if let Some(taken) = take() {
+                self.enter(State::Starting);
+                return Some(taken);
+            } else {
+                self.enter(State::Idle);
+            }
+            wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// For the game thread, at every step boundary: is there anything to look at? One relaxed load.
@@ -122,12 +160,12 @@ impl Lifecycle {
     pub(crate) fn boundary(&self) -> Flow {
         let mut wanted = self.lock();
         let mut paused = false;
-        while !wanted.stop && wanted.pause {
+        while !wanted.stop && !wanted.give_up && wanted.pause {
             paused = true;
             self.enter(State::Paused);
             wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
         }
-        if wanted.stop {
+        if wanted.stop || wanted.give_up {
             return Flow::Stop;
         }
         self.enter(State::Running);
@@ -138,7 +176,7 @@ impl Lifecycle {
     pub(crate) fn wait_unless_stopped(&self, duration: Duration) -> bool {
         let until = Instant::now() + duration;
         let mut wanted = self.lock();
-        while !wanted.stop {
+        while !wanted.stop && !wanted.give_up {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
@@ -148,9 +186,15 @@ impl Lifecycle {
         false
     }
 
-    /// Whether the end was asked for.
+    /// Whether the agent's end was asked for.
     pub(crate) fn is_stopping(&self) -> bool {
         self.lock().stop
+    }
+
+    /// Whether the end was asked for, of the agent or (in a worker) of what it plays.
+    pub(crate) fn is_ending_play(&self) -> bool {
+        let wanted = self.lock();
+        wanted.stop || wanted.give_up
     }
 
     /// Moves on; an ending state is never left except towards `stopped`.

@@ -9,7 +9,7 @@ use doom_agent::{
     exit::{self, Failure},
     logging,
     outputs::complain,
-    run,
+    run, serve,
     settings::{self, Invocation},
     signals,
 };
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn start() -> Result<i32, Failure> {
     let Invocation { command, options, given } = settings::of_process()?;
-    logging::init(&options, command.is_none())?;
+    logging::init(&options, matches!(command, None | Some(Command::Serve { .. })))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -35,6 +35,9 @@ fn start() -> Result<i32, Failure> {
         Some(Command::Completions { shell }) => Ok(cli::completions(shell)),
         Some(Command::Health) => runtime.block_on(ask::health(&options)),
         Some(Command::Check) => runtime.block_on(check::check(&options, &given)),
+        Some(Command::Serve { most_episodes }) => {
+            runtime.block_on(async { serve::serve(&options, most_episodes, signals::told_to_stop()?).await.map(|outcome| outcome.code) })
+        }
         None => {
             let config = Config::resolve(&options)?;
             runtime.block_on(async { run(config, signals::told_to_stop()?).await.map(|outcome| outcome.code) })

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    book::Book,
     broker::Broker,
     cli::BackendKind,
     clock::Clock,
@@ -29,12 +30,13 @@ use crate::{
     episode_log,
     exit::{self, Failure},
     frames::Frames,
-    game_loop::{GameLoop, LoopEnd, Outbox, RecordSlot, StepSlot},
+    game_loop::{LoopEnd, Outbox, RecordSlot, Stage, StepSlot},
     lifecycle::{Lifecycle, State},
     metrics,
     placement::Placement,
     probes,
     progress::Progress,
+    serve::{self, Serving},
     snapshot::Snapshot,
     state_dir::StateDir,
     terminal, watchdog,
@@ -63,6 +65,19 @@ pub struct Outcome {
 /// # Errors
 /// What kept the agent from starting, or ended it, with its exit code.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Outcome, Failure> {
+    run_as(config, Role::Play, shutdown).await
+}
+
+/// What the game thread plays.
+pub(crate) enum Role {
+    /// What the configuration says.
+    Play,
+    /// What evaluations say, one after the other.
+    Serve(Serving),
+}
+
+/// As [`run`], in a role.
+pub(crate) async fn run_as(config: Config, role: Role, shutdown: impl Future<Output = ()>) -> Result<Outcome, Failure> {
     let clock = Clock::start();
     if config.backend == BackendKind::Mock {
         tracing::warn!("playing the mock: its data are invented, and say so in every message (backend=mock)");
@@ -73,7 +88,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<O
             .map_err(|e| Failure::new(exit::DATA, format!("the recordings' folder {} cannot be made: {e}", record.display())))?;
     }
     let broker = Broker::open(&config).await?;
-    let mut agent = Agent::assemble(config, clock, &broker, &state_dir).await?;
+    let mut agent = Agent::assemble(config, role, clock, &broker, &state_dir).await?;
     let ended = agent.play(shutdown).await;
     let outcome = agent.end(ended).await;
     broker.close().await;
@@ -99,6 +114,7 @@ struct Agent {
     link: Option<Link>,
     clock: Clock,
     game: Option<std::thread::JoinHandle<()>>,
+    worker: Option<JoinHandle<()>>,
     game_end: oneshot::Receiver<LoopEnd>,
     deadline: watch::Sender<Option<Instant>>,
     telemetry: JoinHandle<()>,
@@ -111,10 +127,11 @@ struct Agent {
 }
 
 impl Agent {
-    async fn assemble(config: Config, clock: Clock, broker: &Broker, state_dir: &StateDir) -> Result<Self, Failure> {
+    async fn assemble(config: Config, role: Role, clock: Clock, broker: &Broker, state_dir: &StateDir) -> Result<Self, Failure> {
         let link = broker.link.clone();
         let instance = Instance::new();
-        let facts = Arc::new(facts(&config, instance));
+        let book = Arc::new(Book::new(facts(&config, instance)));
+        let facts = book.now();
         let subjects = facts.subjects.clone();
         let origin = Origin::new(config.id.as_str(), &instance.to_string(), config.backend.as_str());
         let ledger = Arc::new(Ledger::default());
@@ -124,15 +141,17 @@ impl Agent {
         let sink = Sink { link: link.clone(), codec: config.codec, origin: origin.clone(), file };
 
         let overflow = if link.is_none() { Overflow::Wait } else { Overflow::DropNewest };
-        let deltas = config.scenario.buttons.iter().filter(|b| b.is_delta()).count();
-        let width = config.scenario.variables.len().max(deltas);
+        let width = match &role {
+            Role::Play => width_of(&config),
+            Role::Serve(_) => serve::MOST_NUMBERS,
+        };
         let (telemetry_in, telemetry) = lane::<StepSlot>(TELEMETRY_SLOTS, width, overflow, Arc::clone(&ledger));
         let record_overflow = if link.is_none() { Overflow::Wait } else { Overflow::LoseNewest };
         let (records_in, records): (_, LaneReceiver<RecordSlot>) = lane(RECORD_SLOTS, 0, record_overflow, Arc::clone(&ledger));
         let (deadline, deadline_seen) = watch::channel(None);
         let telemetry = tokio::spawn(publish_telemetry(
             telemetry,
-            Encoder::new(Arc::clone(&facts)),
+            Encoder::new(Arc::clone(&book)),
             sink.clone(),
             Arc::clone(&ledger),
             deadline_seen.clone(),
@@ -140,21 +159,15 @@ impl Agent {
         let placement = Arc::new(Placement::choose(config.cpu).await);
         let spool = if link.is_some() { open_spool(&state_dir.spool(), Arc::clone(&placement)).await } else { None };
         let will = Will::new(Arc::clone(&progress), Arc::clone(&ledger), clock);
-        let (records, system) = Records::new(
-            records,
-            RecordEncoder::new(Arc::clone(&facts), will),
-            sink,
-            Arc::clone(&ledger),
-            RecordSettings::default(),
-            spool,
-        );
+        let (records, system) =
+            Records::new(records, RecordEncoder::new(Arc::clone(&book), will), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());
         let period = config.plan.pace.period(config.plan.frame_skip).unwrap_or_default();
         let step_within = config.step_timeout.max(period * 3);
         let snapshot = Arc::new(Snapshot::new(
-            Arc::clone(&facts),
+            Arc::clone(&book),
             clock,
             Arc::clone(&lifecycle),
             Arc::clone(&progress),
@@ -211,25 +224,26 @@ impl Agent {
             }
             _ => (None, None),
         };
-        let game_loop = GameLoop {
-            plan: config.plan.clone(),
-            factory: factory(&config, Some(state_dir.run_dir().to_owned()))?,
-            program: config.policy.clone(),
-            outbox: Outbox::new(telemetry_in, records_in, tap, Arc::clone(&ledger)),
-            lifecycle: Arc::clone(&lifecycle),
-            progress: Arc::clone(&progress),
-            placement,
-            clock,
-            next_episode: 1,
-        };
+        let outbox = Outbox::new(telemetry_in, records_in, tap, Arc::clone(&ledger));
+        let stage = Stage { outbox, lifecycle: Arc::clone(&lifecycle), progress: Arc::clone(&progress), placement, clock };
         let (end_in, game_end) = oneshot::channel();
-        let game = std::thread::Builder::new()
-            .name("game".to_owned())
-            .spawn(move || {
-                // The receiver is gone only where the run gave up on a game that hangs.
-                let _ = end_in.send(game_loop.run());
-            })
-            .map_err(|e| Failure::new(exit::INTERNAL, format!("the game thread cannot start: {e}")))?;
+        let thread = std::thread::Builder::new().name("game".to_owned());
+        // The receiver is gone only where the run gave up on a game that hangs.
+        let (game, worker) = match role {
+            Role::Play => {
+                let factory = factory(&config, Some(state_dir.run_dir().to_owned()))?;
+                let game_loop = stage.game_loop(config.plan.clone(), factory, config.policy.clone(), 1);
+                let game = thread.spawn(move || drop(end_in.send(game_loop.run())));
+                (game, None)
+            }
+            Role::Serve(serving) => {
+                let Some(link) = &link else { return Err(Failure::new(exit::USAGE, "doom-agent serve takes its work from NATS")) };
+                let bench = serve::Bench { snapshot: Arc::clone(&snapshot), book, run_dir: state_dir.run_dir().to_owned(), instance };
+                let (worker, jobs) = serve::worker(serving, &config, link, bench, &mut services);
+                (thread.spawn(move || drop(end_in.send(serve::play(stage, jobs)))), Some(tokio::spawn(worker)))
+            }
+        };
+        let game = game.map_err(|e| Failure::new(exit::INTERNAL, format!("the game thread cannot start: {e}")))?;
         Ok(Self {
             config,
             facts,
@@ -240,6 +254,7 @@ impl Agent {
             link,
             clock,
             game: Some(game),
+            worker,
             game_end,
             deadline,
             telemetry,
@@ -334,6 +349,11 @@ impl Agent {
         if !hung && let Some(game) = self.game.take() {
             let _ = tokio::task::spawn_blocking(move || game.join()).await;
         }
+        if let Some(mut worker) = self.worker.take()
+            && tokio::time::timeout_at(ended.deadline, &mut worker).await.is_err()
+        {
+            worker.abort();
+        }
         let _ = self.telemetry.await;
         if let Some(frames) = self.frames {
             frames.end(ended.deadline).await;
@@ -395,7 +415,13 @@ fn verdict(game: Option<LoopEnd>, failure: Option<Failure>) -> (i32, Option<Fail
     (failure.as_ref().map_or(exit::DONE, |f| f.code), failure)
 }
 
-fn facts(config: &Config, instance: Instance) -> RunFacts {
+/// Numbers beside a step: the scenario's variables, or the values of its delta buttons.
+pub(crate) fn width_of(config: &Config) -> usize {
+    let deltas = config.scenario.buttons.iter().filter(|b| b.is_delta()).count();
+    config.scenario.variables.len().max(deltas)
+}
+
+pub(crate) fn facts(config: &Config, instance: Instance) -> RunFacts {
     RunFacts {
         agent: config.id.clone(),
         instance,
@@ -413,6 +439,8 @@ fn facts(config: &Config, instance: Instance) -> RunFacts {
         frame_skip: config.plan.frame_skip,
         episodes_total: config.plan.episodes,
         factors: config.factors.clone(),
+        first_episode: 1,
+        evaluation: None,
     }
 }
 

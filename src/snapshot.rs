@@ -9,6 +9,7 @@ use doom_bus::{FrameCounts, Ledger, Link, LinkState};
 use doom_protocol::{EngineHealth, HealthReply, NatsHealth};
 
 use crate::{
+    book::Book,
     clock::Clock,
     encode::RunFacts,
     lifecycle::{Lifecycle, State},
@@ -20,7 +21,9 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// What health is made of.
 pub(crate) struct Snapshot {
+    /// Of the process; what changes with an evaluation is in the book.
     pub(crate) facts: Arc<RunFacts>,
+    book: Arc<Book>,
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) progress: Arc<Progress>,
@@ -44,7 +47,7 @@ struct Rate {
 impl Snapshot {
     #[expect(clippy::too_many_arguments, reason = "the parts of one struct, each named once")]
     pub(crate) fn new(
-        facts: Arc<RunFacts>,
+        book: Arc<Book>,
         clock: Clock,
         lifecycle: Arc<Lifecycle>,
         progress: Arc<Progress>,
@@ -57,7 +60,8 @@ impl Snapshot {
         let now = Instant::now();
         let rate = Mutex::new(Rate { at: now, steps: 0, per_second: 0.0 });
         let since = Mutex::new((State::Starting, now));
-        Self { facts, clock, lifecycle, progress, ledger, frames, link, step_within, start_within, rate, since }
+        let facts = book.now();
+        Self { facts, book, clock, lifecycle, progress, ledger, frames, link, step_within, start_within, rate, since }
     }
 
     /// Steps a second over the last window that was completed.
@@ -92,7 +96,7 @@ impl Snapshot {
         let progressing = match state {
             // A loop that was paused or replaced a moment ago counts from then.
             State::Running => for_ <= self.step_within || self.seconds_since_step().is_some_and(|s| s <= self.step_within.as_secs_f64()),
-            State::Paused | State::Draining => true,
+            State::Idle | State::Paused | State::Draining => true,
             State::Starting | State::Recovering => for_ <= self.start_within,
             State::Stopped => false,
         };
@@ -125,7 +129,7 @@ impl Snapshot {
             ledger: self.ledger.summary(),
             records: self.ledger.records(),
             backend: self.facts.backend.to_owned(),
-            scenario: self.facts.scenario.clone(),
+            scenario: self.book.now().scenario.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -110,7 +110,7 @@ impl Episode<'_> {
         let closed = match &result {
             Ok(closed) => *closed,
             // An engine that was ended because the agent is stopping leaves an aborted episode, not a fault.
-            Err(_) if self.lifecycle.is_stopping() => Closed::Aborted,
+            Err(_) if self.lifecycle.is_ending_play() => Closed::Aborted,
             Err(_) => Closed::EngineFault,
         };
         self.close(running, closed);

@@ -77,8 +77,45 @@ pub(crate) struct GameLoop {
     pub(crate) progress: Arc<Progress>,
     pub(crate) placement: Arc<Placement>,
     pub(crate) clock: Clock,
+    /// The number of the plan's first episode.
+    pub(crate) first_episode: u64,
     /// The next episode's number, from 1.
     pub(crate) next_episode: u64,
+    /// Episodes that the game ended.
+    pub(crate) finished: u64,
+    /// A worker lives on when it gives up an engine: somebody else plays on.
+    pub(crate) lives_on: bool,
+}
+
+/// What a game thread has, whatever it plays.
+pub(crate) struct Stage {
+    pub(crate) outbox: Outbox,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) placement: Arc<Placement>,
+    pub(crate) clock: Clock,
+}
+
+impl Stage {
+    /// The loop that plays a plan; its first episode gets this number.
+    pub(crate) fn game_loop(self, plan: Plan, factory: Box<dyn BackendFactory>, program: PolicyProgram, first_episode: u64) -> GameLoop {
+        let Self { outbox, lifecycle, progress, placement, clock } = self;
+        let next_episode = first_episode;
+        GameLoop {
+            plan,
+            factory,
+            program,
+            outbox,
+            lifecycle,
+            progress,
+            placement,
+            clock,
+            first_episode,
+            next_episode,
+            finished: 0,
+            lives_on: false,
+        }
+    }
 }
 
 /// What playing on one engine came to.
@@ -88,14 +125,26 @@ enum Session {
 }
 
 impl GameLoop {
+    /// Gives back what the next plan needs.
+    pub(crate) fn into_stage(self) -> Stage {
+        let Self { outbox, lifecycle, progress, placement, clock, .. } = self;
+        Stage { outbox, lifecycle, progress, placement, clock }
+    }
+
     /// Plays until the end. The lifecycle is `draining` afterwards.
     pub(crate) fn run(mut self) -> LoopEnd {
         self.placement.enter();
+        let end = self.play();
+        self.lifecycle.enter(State::Draining);
+        end
+    }
+
+    /// Plays the plan, on as many engines as it takes.
+    pub(crate) fn play(&mut self) -> LoopEnd {
         let mut turns = self.placement.turns();
         let end = self.engines(&mut turns);
         turns.leave();
         self.progress.set_engine(None);
-        self.lifecycle.enter(State::Draining);
         end
     }
 
@@ -103,7 +152,7 @@ impl GameLoop {
         let mut failures = 0u32;
         let mut first = true;
         loop {
-            if self.lifecycle.is_stopping() {
+            if self.lifecycle.is_ending_play() {
                 return LoopEnd::Stopped;
             }
             let (error, episode, played) = match self.factory.start() {
@@ -112,17 +161,22 @@ impl GameLoop {
                     Session::Failed { error, episode, played } => (error, episode, played),
                 },
                 Err(GameError::Scenario(reason)) => return LoopEnd::Data(reason),
-                Err(error) if first => return LoopEnd::Engine(error),
+                Err(error) if first => {
+                    if self.lives_on {
+                        self.report(&error, false, None);
+                    }
+                    return LoopEnd::Engine(error);
+                }
                 Err(error) => (error, None, false),
             };
             first = false;
             turns.leave();
             self.progress.set_engine(None);
             failures = if played { 1 } else { failures + 1 };
-            let stopping = self.lifecycle.is_stopping();
+            let stopping = self.lifecycle.is_ending_play();
             let fatal = failures > self.plan.max_engine_restarts && !stopping;
             if !stopping {
-                self.report(&error, fatal, episode);
+                self.report(&error, fatal && !self.lives_on, episode);
             }
             if stopping {
                 return LoopEnd::Stopped;
@@ -181,7 +235,7 @@ impl GameLoop {
                 Flow::Stop => return Session::Ended(LoopEnd::Stopped),
                 Flow::GoOn { .. } => pacer.rebase(),
             }
-            if self.plan.episodes != 0 && self.next_episode > self.plan.episodes {
+            if self.plan.episodes != 0 && self.next_episode - self.first_episode >= self.plan.episodes {
                 return Session::Ended(LoopEnd::Finished);
             }
             let number = self.next_episode;
@@ -189,7 +243,7 @@ impl GameLoop {
             let mut began = false;
             let episode = Episode {
                 number,
-                seed: self.plan.seeds.of(number),
+                seed: self.plan.seeds.of(number - self.first_episode + 1),
                 plan: &self.plan,
                 backend: backend.as_mut(),
                 policy: policy.as_mut(),
@@ -209,7 +263,10 @@ impl GameLoop {
             };
             match episode.play() {
                 Ok(Closed::Aborted) => return Session::Ended(LoopEnd::Stopped),
-                Ok(_) => played = true,
+                Ok(_) => {
+                    self.finished += 1;
+                    played = true;
+                }
                 Err(error) => {
                     if !began {
                         // Nothing was played, so nothing is recorded: the number is the next one's, and numbers have no gaps.

@@ -22,6 +22,7 @@ mod spool;
 mod streams;
 mod telemetry;
 mod throttle;
+pub mod work;
 
 pub use backlog::{Left, RecordSettings};
 pub use connect::{Auth, ConnectError, ConnectSettings, Link, LinkState, Status, Tls, connect};

@@ -105,6 +105,12 @@ impl Subjects {
         }
     }
 
+    /// The first tokens, which other subjects share.
+    #[must_use]
+    pub fn root(&self) -> SubjectRoot {
+        SubjectRoot(self.root.clone())
+    }
+
     /// Every command to this agent (`*` for the verb, so that an unknown one gets its answer).
     #[must_use]
     pub fn agent_control(&self) -> String {
