@@ -54,7 +54,8 @@ enum Chore {
     },
     /// Build the container images doom-agent:latest, doom-agent:mock, doomctl:latest, and say how large they are.
     ///
-    /// The bases are those of the Dockerfile, or yours; where they cannot be pulled they are made from Debian's mirror and this machine's Rust.
+    /// The bases are those of the Dockerfile, or yours; where they cannot be pulled they are made from Debian's mirror and this machine's
+    /// Rust, once: `docker image rm doom-agent-builder-base:bookworm doom-agent-runtime-base:bookworm` has them made anew.
     Image(image::Image),
     /// Set up what is missing, build for release, and measure the agent beside bare loops and Python; --quick takes about a minute.
     #[command(disable_help_flag = true)]
