@@ -10,6 +10,7 @@ mod filter;
 pub mod header;
 mod health;
 mod id;
+pub mod pattern;
 pub mod payload;
 pub mod stream;
 mod subject;

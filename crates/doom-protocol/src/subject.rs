@@ -35,6 +35,30 @@ impl SubjectRoot {
         };
         format!("{self}.{below}")
     }
+
+    /// A subject below it, or a pattern.
+    #[must_use]
+    pub fn below(&self, rest: &str) -> String {
+        format!("{}.{rest}", self.0)
+    }
+
+    /// Patterns of what agents answer. A stream that takes one of them acknowledges it in the asker's inbox before the agent can answer.
+    #[must_use]
+    pub fn requests(&self) -> [String; 3] {
+        [self.below("agent.*.health"), self.below("agent.*.control.>"), self.below("system.control.>")]
+    }
+
+    /// Where a message of this subject goes that a consumer gives up.
+    #[must_use]
+    pub fn dead_letter(&self, subject: &str) -> String {
+        self.below(&format!("deadletter.{}", self.strip(subject).unwrap_or(subject)))
+    }
+
+    /// The subject that a dead letter had, as far as its own subject tells: one that was not below the root is not known from one that was.
+    #[must_use]
+    pub fn of_dead_letter(&self, letter: &str) -> Option<String> {
+        Some(self.below(self.strip(letter)?.strip_prefix("deadletter.")?))
+    }
 }
 
 impl Default for SubjectRoot {
@@ -239,6 +263,15 @@ mod tests {
         assert_eq!(s.generation_score(&"g1".parse().unwrap()), "clau-doom.generation.g1.agent.A.score");
         assert_eq!(s.experiment_run(&"e".parse().unwrap(), 3), "clau-doom.experiment.e.run.3");
         assert_eq!(s.command(Verb::Pause), "clau-doom.agent.A.control.pause");
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_subject_it_had() {
+        let root: SubjectRoot = "r.s".parse().unwrap();
+        assert_eq!(root.dead_letter("r.s.agent.A.score"), "r.s.deadletter.agent.A.score");
+        assert_eq!(root.of_dead_letter("r.s.deadletter.agent.A.score").unwrap(), "r.s.agent.A.score");
+        assert_eq!(root.dead_letter("orders.new"), "r.s.deadletter.orders.new");
+        assert_eq!((root.of_dead_letter("r.s.agent.A"), root.strip("r.spam.x")), (None, None));
     }
 
     #[test]
