@@ -43,3 +43,22 @@ pub const WIDTH: &str = "width";
 pub const HEIGHT: &str = "height";
 /// `png`, `jpeg` or `raw`.
 pub const ENCODING: &str = "encoding";
+
+// On dead letters: the history of the message that they bear. Its own headers stay beside them, but for the server's (`Nats-…`).
+
+/// The subject that the message had.
+pub const DEAD_LETTER_SUBJECT: &str = "dead-letter-subject";
+/// The stream that it was read from.
+pub const DEAD_LETTER_STREAM: &str = "dead-letter-stream";
+/// Its sequence there.
+pub const DEAD_LETTER_SEQUENCE: &str = "dead-letter-sequence";
+/// The consumer that gave up.
+pub const DEAD_LETTER_CONSUMER: &str = "dead-letter-consumer";
+/// How often it was delivered to that consumer.
+pub const DEAD_LETTER_DELIVERIES: &str = "dead-letter-deliveries";
+/// The last error, on one line.
+pub const DEAD_LETTER_ERROR: &str = "dead-letter-error";
+/// The `Nats-Msg-Id` that the message had.
+pub const DEAD_LETTER_MSG_ID: &str = "dead-letter-msg-id";
+/// How often a letter with this message has been given back to its subject; stands on what is given back as well.
+pub const DEAD_LETTER_REDRIVES: &str = "dead-letter-redrives";

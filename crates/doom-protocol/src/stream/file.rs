@@ -65,7 +65,8 @@ struct Age(Duration);
 impl<'de> Deserialize<'de> for Age {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let age = humantime::parse_duration(&text).map_err(|e| de::Error::custom(format!("{text:?} is no duration ({e}); write 7d or 24h")))?;
+        let age =
+            humantime::parse_duration(&text).map_err(|e| de::Error::custom(format!("{text:?} is no duration ({e}); write 7d or 24h")))?;
         // The server counts nanoseconds in 64 bits.
         if age.is_zero() || i64::try_from(age.as_nanos()).is_err() {
             return Err(de::Error::custom(format!("{text:?} is not between 1 ns and 290 years")));
@@ -184,7 +185,11 @@ fn check_source(place: &Text<'_>, file: &File, entry: &Entry) -> Result<(), Stre
     let name = entry.name.as_ref();
     let subjects = !entry.subjects.is_empty() || !entry.server.is_empty();
     let Some(source) = &entry.source else {
-        return if subjects { Ok(()) } else { place.complain(entry.name.span(), format!("stream {name} has neither subjects nor a source")) };
+        return if subjects {
+            Ok(())
+        } else {
+            place.complain(entry.name.span(), format!("stream {name} has neither subjects nor a source"))
+        };
     };
     let of = source.stream.as_ref();
     if subjects {

@@ -59,33 +59,3 @@ pub async fn health_trap(client: &Client, health_subject: &str) -> Option<String
         _ => None,
     }
 }
-
-/// Makes every stream of the design that is not there yet; streams that exist are left as they are.
-///
-/// # Errors
-/// A text with the stream's name, where the server refuses one.
-pub async fn create_streams(client: &Client, root: &str) -> Result<(), String> {
-    use async_nats::jetstream::{self, stream};
-    use doom_protocol::stream::{DUPLICATE_WINDOW, STREAMS};
-    let context = jetstream::new(client.clone());
-    for definition in STREAMS {
-        let sources = definition.sources.map(|(name, subjects)| {
-            let transforms =
-                subjects.iter().map(|s| stream::SubjectTransform { source: format!("{root}.{s}"), destination: String::new() });
-            vec![stream::Source { name: name.to_owned(), subject_transforms: transforms.collect(), ..Default::default() }]
-        });
-        let config = stream::Config {
-            name: definition.name.to_owned(),
-            subjects: definition.subjects(root),
-            max_age: definition.max_age,
-            max_bytes: definition.max_bytes.unwrap_or(-1),
-            max_message_size: definition.max_message.unwrap_or(-1),
-            duplicate_window: DUPLICATE_WINDOW,
-            allow_direct: true,
-            sources,
-            ..Default::default()
-        };
-        context.get_or_create_stream(config).await.map_err(|e| format!("stream {}: {e}", definition.name))?;
-    }
-    Ok(())
-}
