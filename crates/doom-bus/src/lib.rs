@@ -42,3 +42,8 @@ pub use streams::{StreamFinding, create_streams, find_stream, health_trap};
 pub use telemetry::{Sink, publish_telemetry};
 
 pub use async_nats::Subject;
+
+/// The Rust of `docs/MESSAGING.md` compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/MESSAGING.md")]
+struct Messaging;

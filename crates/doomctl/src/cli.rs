@@ -9,7 +9,7 @@ use cli_common::{
 };
 use doom_protocol::SubjectRoot;
 
-use crate::{completions, experiment, work::evaluate};
+use crate::{completions, dlq, experiment, streams, work::evaluate};
 
 const CODES: &str = "\
 Results go to standard output, everything else to standard error. The connection's settings are those of doom-agent: --nats-user is
@@ -53,6 +53,10 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show, compare, make and purge the streams of a server
+    Streams(streams::Arguments),
+    /// Show, give back and drop messages that consumers gave up
+    Dlq(dlq::Arguments),
     /// Say whether the server answers, how fast, and what it is
     Ping,
     /// Hand evaluations out to workers, and print and save their scores

@@ -1,11 +1,15 @@
 //! `doomctl`: reads the command line, runs one command, says its result.
 
+mod ask;
 mod cli;
+mod columns;
 mod completions;
 mod connection;
+mod dlq;
 mod experiment;
 mod output;
 mod settings;
+mod streams;
 mod work;
 
 use std::process::ExitCode;
@@ -35,6 +39,8 @@ fn start() -> Result<i32, Failure> {
     runtime.block_on(async {
         match command {
             Command::Completions(arguments) => Ok(completions::run(&arguments)),
+            Command::Streams(arguments) => streams::run(&global, &arguments).await,
+            Command::Dlq(arguments) => dlq::run(&global, &arguments).await,
             Command::Evaluate(arguments) => work::evaluate::run(&global, arguments).await,
             Command::Experiment(arguments) => experiment::run(&global, arguments).await,
             Command::Ping => connection::ping(&global).await,

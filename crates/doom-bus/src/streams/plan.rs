@@ -213,7 +213,8 @@ fn subjects(root: &SubjectRoot, old: &Shape, new: &mut Shape) -> Option<Change> 
         old.subjects.iter().filter(|s| !pattern::overlaps(s, &root.below(">")) && !new.subjects.contains(s)).cloned().collect();
     new.subjects.extend(elsewhere);
     let (mut before, mut after) = (old.subjects.clone(), new.subjects.clone());
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     if before == after {
         return None;
     }

@@ -162,16 +162,16 @@ async fn a_strangers_stream_in_the_way_gives_up_what_traps_and_keeps_what_it_has
 #[tokio::test]
 async fn a_stranger_that_merely_rivals_or_reaches_beyond_the_root_gives_way_only_where_that_is_allowed() {
     let broker = Broker::start().await;
-    broker.make(json!({"name":"SCORES","subjects":["clau-doom.agent.*.score","scores.>"]})).await;
-    broker.make(json!({"name":"WIDE","subjects":["*.agent.*.health"]})).await;
-    let plan = broker.plan(StreamSet::standard()).await;
+    broker.make(json!({"name":"SCORES","subjects":["pop.one.agent.*.score","scores.>"]})).await;
+    broker.make(json!({"name":"WIDE","subjects":["pop.*.agent.*.health"]})).await;
+    let plan = broker.plan_under("pop.one", StreamSet::standard()).await;
     assert!(step(&plan, "SCORES").loses().next().unwrap().contains("goes to AGENT_EVENTS"));
-    assert!(step(&plan, "WIDE").loses().next().unwrap().contains("outside of clau-doom"));
+    assert!(step(&plan, "WIDE").loses().next().unwrap().contains("outside of pop.one"));
     assert!(matches!(broker.apply(&plan, Losses::Refused).await, Err(ApplyError::Lossy(_))));
     assert_eq!(read(&broker.client).await.unwrap().streams.len(), 2, "nothing is half done");
     broker.apply(&plan, Losses::Allowed).await.unwrap();
     assert_eq!(broker.config("SCORES").await["subjects"], json!(["scores.>"]));
-    assert!(broker.plan(StreamSet::standard()).await.is_done());
+    assert!(broker.plan_under("pop.one", StreamSet::standard()).await.is_done());
 }
 
 #[tokio::test]

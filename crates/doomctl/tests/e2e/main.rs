@@ -2,4 +2,6 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod connection;
+mod dlq;
+mod streams;
 mod support;

@@ -1,8 +1,12 @@
 //! Runs the real binary, with an environment of its own.
 
+mod nats;
+
 use std::process::{Command, Output};
 
 use nats_server_process::NatsServer;
+
+pub(crate) use nats::Nats;
 
 /// `doomctl` with these arguments, without any setting of whoever runs the tests.
 pub(crate) fn doomctl(arguments: &[&str]) -> Command {
