@@ -1,5 +1,5 @@
 //! Dead letters on a real server, over tries, crashes and second attempts.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod crash;
 mod redriving;
