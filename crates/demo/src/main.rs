@@ -5,6 +5,7 @@
 
 mod agent;
 mod feed;
+mod full;
 mod show;
 mod table;
 
@@ -49,6 +50,15 @@ struct Cli {
     /// Show every step.
     #[arg(long)]
     every_step: bool,
+    /// The whole workflow: workers, an experiment, listeners, a dead letter, and a ledger in which all agree.
+    #[arg(long, requires = "doomctl")]
+    full: bool,
+    /// With --full: the doomctl to run.
+    #[arg(long, value_name = "FILE")]
+    doomctl: Option<PathBuf>,
+    /// With --full: the workers' game, vizdoom or mock.
+    #[arg(long, default_value = "vizdoom")]
+    backend: String,
     /// Arguments for the agent, after the demo's own.
     #[arg(last = true, value_name = "ARGUMENT")]
     more: Vec<String>,
@@ -67,6 +77,10 @@ fn main() -> ExitCode {
 /// Returns the agent's exit code.
 fn run(cli: &Cli) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the I/O runtime cannot start")?;
+    if let (true, Some(doomctl)) = (cli.full, &cli.doomctl) {
+        let (agent, doomctl, state_dir, backend) = (cli.agent.clone(), doomctl.clone(), cli.state_dir.clone(), cli.backend.clone());
+        return runtime.block_on(full::run(&full::Full { agent, doomctl, state_dir, backend, workers: 4 }));
+    }
     runtime.block_on(async {
         let arguments: Vec<&str> = ARGUMENTS.into_iter().chain(cli.more.iter().map(String::as_str)).collect();
         writeln!(anstream::stdout(), "{}$ doom-agent {}{}", show::BOLD, arguments.join(" "), show::PLAIN)?;

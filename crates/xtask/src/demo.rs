@@ -9,6 +9,17 @@ use crate::{
     workspace::{Workspace, build},
 };
 
+/// The whole workflow on the real engine; returns only where it cannot be started.
+pub(crate) fn full(workspace: &Workspace) -> Result<()> {
+    setup(workspace, Scope::Play)?;
+    let packages = ["--package", "doom-agent", "--package", "doomctl", "--package", "demo", "--bins"];
+    let [agent, doomctl, demo] = build(workspace, &packages, ["doom-agent", "doomctl", "demo"])?;
+    let mut command = Command::new(&demo);
+    command.arg("--full").arg("--agent").arg(agent).arg("--doomctl").arg(doomctl);
+    let error = command.arg("--state-dir").arg(workspace.root.join("target/demo-full")).exec();
+    Err(error).with_context(|| format!("cannot start {}", demo.display()))
+}
+
 /// Returns only where the viewer cannot be started; `more` arguments go to the agent after the demo's own.
 pub(crate) fn demo(workspace: &Workspace, every_step: bool, more: &[String]) -> Result<()> {
     setup(workspace, Scope::Play)?;

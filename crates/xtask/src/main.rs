@@ -39,6 +39,9 @@ enum Chore {
         /// Show every step.
         #[arg(long)]
         every_step: bool,
+        /// The whole workflow instead: four workers, an experiment of two factors, listeners, a dead letter, a ledger in which all agree.
+        #[arg(long, conflicts_with_all = ["every_step", "more"])]
+        full: bool,
         /// More arguments for the agent, after the demo's own, such as `-- --episodes 1`.
         #[arg(last = true, value_name = "ARGUMENT")]
         more: Vec<String>,
@@ -98,7 +101,11 @@ fn run(chore: Chore) -> Result<ExitCode> {
             eprintln!("{}", if changed { "Everything is in place now." } else { "Everything is in place; nothing to do." });
             Ok(ExitCode::SUCCESS)
         }
-        Chore::Demo { every_step, more } => {
+        Chore::Demo { full: true, .. } => {
+            demo::full(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Chore::Demo { every_step, more, .. } => {
             demo::demo(&workspace, every_step, &more)?;
             Ok(ExitCode::SUCCESS)
         }

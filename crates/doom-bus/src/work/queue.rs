@@ -72,26 +72,3 @@ pub async fn purge_queued(link: &Link, root: &SubjectRoot, generation: &Id, eval
     let purged = stream.purge().filter(root.queued(generation, evaluation)).await.map_err(|e| e.to_string())?;
     Ok(purged.purged)
 }
-
-/// The copy of a message for the dead letters: its headers, and what became of it.
-pub(super) fn dead_letter(
-    message: &jetstream::Message,
-    root: &SubjectRoot,
-    deliveries: u64,
-    error: &str,
-) -> (String, jetstream::message::PublishMessage) {
-    let original = message.subject.as_str();
-    let below = original.strip_prefix(root.as_str()).and_then(|s| s.strip_prefix('.')).unwrap_or(original);
-    let mut headers = message.headers.clone().unwrap_or_default();
-    let info = message.info().ok();
-    let (stream, sequence) = info.as_ref().map_or(("", 0), |i| (i.stream, i.stream_sequence));
-    headers.insert("dead-letter-subject", original);
-    headers.insert("dead-letter-stream", stream);
-    headers.insert("dead-letter-sequence", sequence.to_string());
-    headers.insert("dead-letter-deliveries", deliveries.to_string());
-    // A header is one line.
-    headers.insert("dead-letter-error", error.replace(['\r', '\n'], " "));
-    headers.insert(async_nats::header::NATS_MESSAGE_ID, format!("dead-{stream}-{sequence}"));
-    let letter = jetstream::message::PublishMessage::build().headers(headers).payload(message.payload.clone());
-    (format!("{root}.deadletter.{below}"), letter)
-}

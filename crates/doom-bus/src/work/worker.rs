@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{ACK_WAIT, Announcer, DELIVERIES, Gate, PlayEnd, Player, Recorded, StoreError, WORKERS, open_queue};
-use crate::{Link, LinkState};
+use crate::{Link, LinkState, dead_letters::DeadLetters};
 
 /// A pull request waits this long at the server; then the next one is made.
 const PULL_FOR: Duration = Duration::from_secs(5);
@@ -216,8 +216,11 @@ impl<P: Player> Worker<P> {
             Outcome::Fault(error) if delivery >= DELIVERIES => {
                 tracing::error!(evaluation, error, delivery, "the evaluation is given up");
                 let failed = self.about(Some(&task), delivery, EvaluationStatus::Failed, Some(error.clone()));
-                if self.store(&request, &failed, true).await && self.bury(&message, delivery, &error).await {
-                    acknowledge(&message, AckKind::Term).await;
+                let letters = DeadLetters::new(self.link.client().clone(), self.root.clone());
+                if self.store(&request, &failed, true).await
+                    && let Err(problem) = letters.bury(&message, &error).await
+                {
+                    tracing::warn!(%problem, evaluation, "the dead letter is not stored; the evaluation comes again");
                 }
             }
             Outcome::Fault(error) => {
@@ -452,26 +455,6 @@ impl<P: Player> Worker<P> {
                     tracing::warn!(error, "a result is not stored");
                     return false;
                 }
-            }
-        }
-    }
-
-    /// Copies an evaluation that nobody could play to the dead letters; `true` when it is stored there, or no stream wants it.
-    async fn bury(&self, message: &jetstream::Message, delivery: u64, error: &str) -> bool {
-        let context = jetstream::new(self.link.client().clone());
-        let letter = super::queue::dead_letter(message, &self.root, delivery, error);
-        match context.send_publish(letter.0, letter.1).await {
-            Ok(acknowledged) => match acknowledged.await {
-                Ok(_) => true,
-                Err(e) if e.kind() == jetstream::context::PublishErrorKind::StreamNotFound => true,
-                Err(error) => {
-                    tracing::warn!(%error, "the dead letter is not stored");
-                    false
-                }
-            },
-            Err(error) => {
-                tracing::warn!(%error, "the dead letter could not be sent");
-                false
             }
         }
     }

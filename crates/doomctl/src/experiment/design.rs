@@ -296,6 +296,18 @@ levels = [100, 200, 300]
     }
 
     #[test]
+    fn the_shipped_designs_are_what_their_comments_say() {
+        let shipped = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/experiments").join(name);
+            Design::read(&path).unwrap_or_else(|failure| panic!("{failure}"))
+        };
+        let full = shipped("frame_skip.toml");
+        assert_eq!((full.conditions.len(), full.plan().len()), (4, 8));
+        let half = shipped("difficulty.toml");
+        assert_eq!((half.conditions.len(), half.fraction.map(|f| f.resolution())), (8, Some(4)));
+    }
+
+    #[test]
     fn mistakes_are_told_before_anything_is_sent() {
         for (from, to, reason) in [
             ("levels = [1, 4]", "levels = [1]", "two at least"),
