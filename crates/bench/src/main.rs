@@ -10,6 +10,7 @@ mod figures;
 mod machine;
 mod markdown;
 mod player;
+mod readers;
 mod report;
 mod setting;
 mod speed;
@@ -44,6 +45,12 @@ struct Cli {
     /// The bare loop over the same binding.
     #[arg(long, value_name = "FILE", hide = true)]
     bare_loop: PathBuf,
+    /// The doomctl whose readers are measured.
+    #[arg(long, value_name = "FILE", hide = true)]
+    doomctl: PathBuf,
+    /// The process that a reader is measured against: URL, stream, messages, whether it acknowledges.
+    #[arg(long, num_args = 4, hide = true)]
+    plain_reader: Option<Vec<String>>,
     /// The workspace's root.
     #[arg(long, value_name = "DIR", hide = true)]
     root: PathBuf,
@@ -98,14 +105,26 @@ enum Part {
     Health,
     /// Sixteen mock agents at Doom's own pace on one server.
     Mock,
+    /// How fast doomctl reads streams, beside a plain consumer.
+    Consume,
     /// Resident memory after 1 minute and after 10.
     Memory,
 }
 
 impl Part {
     /// In the order in which they are run; the longest comes last.
-    const ALL: [Self; 9] =
-        [Self::Steps, Self::Population, Self::Drops, Self::Start, Self::Realtime, Self::Control, Self::Health, Self::Mock, Self::Memory];
+    const ALL: [Self; 10] = [
+        Self::Steps,
+        Self::Population,
+        Self::Drops,
+        Self::Start,
+        Self::Realtime,
+        Self::Control,
+        Self::Health,
+        Self::Mock,
+        Self::Consume,
+        Self::Memory,
+    ];
 }
 
 fn main() -> ExitCode {
@@ -120,6 +139,10 @@ fn main() -> ExitCode {
 
 /// Measures and reports.
 fn run(cli: &Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the I/O runtime cannot start")?;
+    if let Some([url, stream, count, acknowledge]) = cli.plain_reader.as_deref() {
+        return runtime.block_on(readers::plain(url, stream, count.parse()?, acknowledge.parse()?));
+    }
     let directory = cli.root.join(DIRECTORY);
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let json = cli.json.clone().unwrap_or_else(|| directory.join("bench.json"));
@@ -145,12 +168,12 @@ fn run(cli: &Cli) -> Result<()> {
         population: cli.population,
     };
     let settings = setting::chosen(cli.quick, cli.setting.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the I/O runtime cannot start")?;
     runtime.block_on(async {
         for part in parts {
             match part {
                 Part::Steps => speed::steps(&arena, &settings, rounds, &mut report).await?,
                 Part::Population => speed::population(&arena, rounds, &mut report).await?,
+                Part::Consume => readers::measure(&cli.doomctl, rounds.number, &mut report).await?,
                 figure => figures::measure(figure, &arena, rounds.number, &mut report).await?,
             }
             // What was measured is kept, whatever happens to the next part.

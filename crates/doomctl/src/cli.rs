@@ -9,7 +9,7 @@ use cli_common::{
 };
 use doom_protocol::SubjectRoot;
 
-use crate::{completions, dlq, experiment, streams, work::evaluate};
+use crate::{completions, dlq, experiment, export, replay, streams, watch, work::evaluate};
 
 const CODES: &str = "\
 Results go to standard output, everything else to standard error. The connection's settings are those of doom-agent: --nats-user is
@@ -63,6 +63,12 @@ pub(crate) enum Command {
     Evaluate(evaluate::Arguments),
     /// Plan and run designed experiments over the workers
     Experiment(experiment::Arguments),
+    /// Show events as they come, of all agents or of some: one line each
+    Watch(watch::Arguments),
+    /// Write what streams hold into a file: JSON Lines, CSV or Parquet
+    Export(export::Arguments),
+    /// Show once more what happened, from a time or a sequence on, at its own pace or faster
+    Replay(replay::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

@@ -6,10 +6,14 @@ mod columns;
 mod completions;
 mod connection;
 mod dlq;
+mod events;
 mod experiment;
+mod export;
 mod output;
+mod replay;
 mod settings;
 mod streams;
+mod watch;
 mod work;
 
 use std::process::ExitCode;
@@ -44,6 +48,9 @@ fn start() -> Result<i32, Failure> {
             Command::Evaluate(arguments) => work::evaluate::run(&global, arguments).await,
             Command::Experiment(arguments) => experiment::run(&global, arguments).await,
             Command::Ping => connection::ping(&global).await,
+            Command::Watch(arguments) => watch::run(&global, arguments).await,
+            Command::Export(arguments) => export::run(&global, arguments).await,
+            Command::Replay(arguments) => replay::run(&global, arguments).await,
         }
     })
 }

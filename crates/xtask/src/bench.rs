@@ -12,10 +12,11 @@ use crate::{
 /// Returns only where the bench cannot be started.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     setup(workspace, Scope::Test)?;
-    let packages = ["--release", "--package", "doom-agent", "--package", "bench", "--bins", "--example", "bare_loop"];
-    let [agent, bare_loop, bench] = build(workspace, &packages, ["doom-agent", "bare_loop", "bench"])?;
+    let packages =
+        ["--release", "--package", "doom-agent", "--package", "doomctl", "--package", "bench", "--bins", "--example", "bare_loop"];
+    let [agent, bare_loop, doomctl, bench] = build(workspace, &packages, ["doom-agent", "bare_loop", "doomctl", "bench"])?;
     let mut command = Command::new(&bench);
-    command.arg("--agent").arg(agent).arg("--bare-loop").arg(bare_loop).arg("--root").arg(&workspace.root);
+    command.arg("--agent").arg(agent).arg("--bare-loop").arg(bare_loop).arg("--doomctl").arg(doomctl).arg("--root").arg(&workspace.root);
     let error = command.args(arguments).exec();
     Err(error).with_context(|| format!("cannot start {}", bench.display()))
 }

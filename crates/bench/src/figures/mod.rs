@@ -30,7 +30,7 @@ pub(super) async fn measure(part: Part, arena: &Arena, rounds: u32, report: &mut
         Part::Mock => realtime::mock(arena, report).await,
         Part::Start => start::start(arena, rounds, report).await,
         // These are speeds.
-        Part::Steps | Part::Population => Ok(()),
+        Part::Steps | Part::Population | Part::Consume => Ok(()),
     }
 }
 

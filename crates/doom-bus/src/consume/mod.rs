@@ -25,3 +25,8 @@ pub use delivery::{Delivered, Info};
 pub use error::ConsumeError;
 pub use feed::Feed;
 pub use replay::{Replay, Speed};
+
+/// The Rust of the document is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/CONSUMING.md")]
+struct Document;

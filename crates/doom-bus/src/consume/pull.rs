@@ -160,7 +160,7 @@ impl Pull {
     }
 
     /// Whether the server has anything more for us, asked afresh.
-    pub(super) async fn anything_pending(&self) -> Result<bool, ConsumeError> {
+    pub(super) async fn anything_pending(&mut self) -> Result<bool, ConsumeError> {
         let what = format!("CONSUMER.INFO.{}.{}", self.consumer.stream, self.name);
         let found: Option<Found> = api::ask(&self.link, &self.consumer.stream, &what, &serde_json::Value::Null).await?;
         Ok(found.is_some_and(|found| found.num_pending > 0 || found.delivered() > self.position.consumer_sequence))

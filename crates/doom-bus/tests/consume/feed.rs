@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use doom_bus::consume::{Consumer, Feed, Start};
+use doom_bus::consume::{Batches, Consumer, Feed, Start};
 use doom_protocol::{Condition, EventKind, Filter, Reading, SubjectRoot};
 
 use crate::support::{Bus, actions, soon, step};
@@ -122,4 +122,23 @@ async fn a_feed_without_a_name_survives_a_server_that_comes_back() {
     context.delete_consumer_from_stream(&name, "AGENT_EVENTS").await.unwrap();
     bus.act("A", None, 7..=7).await;
     assert_eq!(step(&soon(feed.next()).await.unwrap()), 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn readers_may_live_in_tasks_of_their_own() {
+    let bus = Bus::start().await;
+    bus.act("A", None, 1..=1).await;
+    let link = bus.link.clone();
+    let feed = tokio::spawn(async move {
+        let mut feed = Feed::open(&link, actions(), Condition::default()).await.unwrap();
+        let first = step(&feed.next().await.unwrap());
+        feed.close().await;
+        first
+    });
+    let link = bus.link.clone();
+    let batches = tokio::spawn(async move {
+        let mut batches = Batches::open(&link, actions(), Duration::from_secs(5)).await.unwrap();
+        step(&batches.next().await.unwrap().unwrap().events[0])
+    });
+    assert_eq!((soon(feed).await.unwrap(), soon(batches).await.unwrap()), (1, 1));
 }

@@ -4,4 +4,7 @@
 mod connection;
 mod dlq;
 mod streams;
+mod export;
+mod replay;
 mod support;
+mod watch;

@@ -1,6 +1,7 @@
 //! Runs the real binary, with an environment of its own.
 
 mod nats;
+pub(crate) mod events;
 
 use std::process::{Command, Output};
 
