@@ -238,6 +238,8 @@ fn score(instance: Instance, number: u64, timestamp: Timestamp) -> Score<'static
         experiment_id: Some("e1".into()),
         run_id: Some(7),
         generation_id: None,
+        evaluation_id: None,
+        evaluation_episode: None,
         episode_number: number,
         seed: 42,
         scenario: "basic".into(),

@@ -82,7 +82,7 @@ pub(crate) fn append(root: &SubjectRoot, delivered: &Delivered, sequence: u64, o
     let subject = delivered.subject();
     match read {
         Ok(event) => {
-            let kind = root.strip(subject).and_then(EventKind::of_subject).map_or(&*event.kind, EventKind::as_str);
+            let kind = root.strip(subject).and_then(EventKind::of_subject).map_or(&*event.kind, |kind| kind.as_str());
             write_event(&event, kind, out)?;
             Ok(true)
         }

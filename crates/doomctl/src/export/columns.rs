@@ -235,6 +235,8 @@ fn own(kind: EventKind) -> &'static [(&'static str, Type)] {
         ],
         EventKind::Score | EventKind::Generation => &[
             ("episode_number", Integer),
+            ("evaluation_id", Text),
+            ("evaluation_episode", Integer),
             ("seed", Integer),
             ("scenario", Text),
             ("scenario_sha256", Text),

@@ -97,11 +97,11 @@ fn what_cannot_be_watched_is_refused_with_its_code() {
         assert!(answer.err.contains(words) && answer.out.is_empty(), "{arguments:?}: {answer:?}");
     }
     let bare = NatsServer::builder().start().expect("nats-server starts");
-    let answer = doomctl_at(&bare, &["watch"]);
-    assert_eq!(answer.code, Some(69), "{answer:?}");
-    assert!(answer.err.contains("JetStream is not enabled"), "{answer:?}");
-    let answer = answer(&mut doomctl(&["watch", "--nats", "nats://127.0.0.1:1"]));
-    assert_eq!(answer.code, Some(69), "{answer:?}");
+    let unkept = doomctl_at(&bare, &["watch"]);
+    assert_eq!(unkept.code, Some(69), "{unkept:?}");
+    assert!(unkept.err.contains("JetStream is not enabled"), "{unkept:?}");
+    let nobody = answer(&mut doomctl(&["watch", "--nats", "nats://127.0.0.1:1"]));
+    assert_eq!(nobody.code, Some(69), "{nobody:?}");
 }
 
 #[test]

@@ -83,6 +83,8 @@ impl Population {
             experiment_id: Some(experiment.to_owned().into()),
             run_id: Some(7),
             generation_id: None,
+            evaluation_id: None,
+            evaluation_episode: None,
             episode_number: number,
             seed: 4_294_967_295,
             scenario: "basic, \"the first\"".into(),
@@ -144,8 +146,8 @@ impl Population {
 
     /// Waits until AGENT_RECORDS has an episode.
     fn sourced(&self, episode: u64) {
-        let context = async_nats::jetstream::new(self.link.client().clone());
         self.runtime.block_on(async {
+            let context = async_nats::jetstream::new(self.link.client().clone());
             let stream = context.get_stream("AGENT_RECORDS").await.expect("it is there");
             for _ in 0..800 {
                 if let Ok(last) = stream.direct_get_last_for_subject(self.subjects.score.clone()).await
