@@ -3,8 +3,8 @@
 
 mod connection;
 mod dlq;
-mod streams;
 mod export;
 mod replay;
+mod streams;
 mod support;
 mod watch;

@@ -1,7 +1,7 @@
 //! Runs the real binary, with an environment of its own.
 
-mod nats;
 pub(crate) mod events;
+mod nats;
 
 use std::process::{Command, Output};
 
