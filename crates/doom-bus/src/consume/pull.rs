@@ -276,8 +276,14 @@ impl Pull {
             return self.begin_anew().await;
         }
         let what = format!("CONSUMER.INFO.{}.{}", self.consumer.stream, self.name);
-        let (link, stream) = (&self.link, &self.consumer.stream);
-        let found: Option<Found> = patiently(async || api::ask(link, stream, &what, &serde_json::Value::Null).await).await?;
+        let stream = &self.consumer.stream;
+        let mut patience = Patience::default();
+        let found: Option<Found> = loop {
+            match api::ask(&self.link, stream, &what, &serde_json::Value::Null).await {
+                Ok(found) => break found,
+                Err(error) => patience.wait(error).await?,
+            }
+        };
         match found {
             Some(_) => Ok(()),
             None => {
@@ -290,8 +296,13 @@ impl Pull {
     /// Goes on behind the last event that came, with a new consumer and a new inbox.
     async fn begin_anew(&mut self) -> Result<(), ConsumeError> {
         let from = self.position.sequence + 1;
-        let (link, consumer, retention, name) = (&self.link, &self.consumer, self.retention, &self.name);
-        let found = patiently(async || anew(link, consumer, retention, name, from).await).await?;
+        let mut patience = Patience::default();
+        let found = loop {
+            match anew(&self.link, &self.consumer, self.retention, &self.name, from).await {
+                Ok(found) => break found,
+                Err(error) => patience.wait(error).await?,
+            }
+        };
         let (inbox, messages) = subscribe(&self.link).await?;
         self.refused = refusal(&self.link, &self.consumer.stream, &found.name, &inbox);
         let sequence = self.position.sequence;
@@ -308,18 +319,22 @@ async fn anew(link: &Link, consumer: &Consumer, retention: Retention, name: &str
 }
 
 /// A server that has just come back needs a moment until its streams are there.
-async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, ConsumeError>) -> Result<T, ConsumeError> {
-    let mut tries = 0;
-    loop {
-        match attempt().await {
-            Err(ConsumeError::NoJetStream | ConsumeError::NoAnswer(..) | ConsumeError::NoServer(_) | ConsumeError::NoStream(_))
-                if tries < TRIES =>
-            {
-                tries += 1;
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
-            }
-            other => return other,
+#[derive(Default)]
+struct Patience {
+    tries: u32,
+}
+
+impl Patience {
+    /// Waits before the next try; gives the error back where it will not pass, or after too many of them.
+    async fn wait(&mut self, error: ConsumeError) -> Result<(), ConsumeError> {
+        let passes =
+            matches!(error, ConsumeError::NoJetStream | ConsumeError::NoAnswer(..) | ConsumeError::NoServer(_) | ConsumeError::NoStream(_));
+        if !passes || self.tries >= TRIES {
+            return Err(error);
         }
+        self.tries += 1;
+        tokio::time::sleep(TRY_AGAIN_AFTER).await;
+        Ok(())
     }
 }
 
