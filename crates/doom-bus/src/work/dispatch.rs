@@ -120,11 +120,11 @@ pub async fn dispatch(
     while !open.is_empty() {
         tokio::select! {
             () = tokio::time::sleep_until(until) => break,
-            Some(message) = progress.next() => if let Some(p) = payload::<EvaluationProgress>(&message) {
-                if open.contains_key(&(p.generation_id.to_string(), p.evaluation_id.to_string())) {
-                    heard = Instant::now();
-                    tell(DispatchEvent::Progress(p));
-                }
+            Some(message) = progress.next() => if let Some(p) = payload::<EvaluationProgress>(&message)
+                && open.contains_key(&(p.generation_id.to_string(), p.evaluation_id.to_string()))
+            {
+                heard = Instant::now();
+                tell(DispatchEvent::Progress(p));
             },
             Some(message) = results.next() => if let Some(result) = payload::<EvaluationResult>(&message) {
                 heard = Instant::now();
