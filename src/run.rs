@@ -73,7 +73,7 @@ pub(crate) enum Role {
     /// What the configuration says.
     Play,
     /// What evaluations say, one after the other.
-    Serve(Serving),
+    Serve(Box<Serving>),
 }
 
 /// As [`run`], in a role.
@@ -239,7 +239,7 @@ impl Agent {
             Role::Serve(serving) => {
                 let Some(link) = &link else { return Err(Failure::new(exit::USAGE, "doom-agent serve takes its work from NATS")) };
                 let bench = serve::Bench { snapshot: Arc::clone(&snapshot), book, run_dir: state_dir.run_dir().to_owned(), instance };
-                let (worker, jobs) = serve::worker(serving, &config, link, bench, &mut services);
+                let (worker, jobs) = serve::worker(*serving, &config, link, bench, &mut services);
                 (thread.spawn(move || drop(end_in.send(serve::play(stage, jobs)))), Some(tokio::spawn(worker)))
             }
         };

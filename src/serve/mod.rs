@@ -70,7 +70,7 @@ pub async fn serve(options: &Options, most_episodes: u64, shutdown: impl Future<
     at_rest.generation = None;
     at_rest.seed = at_rest.seed.or(Some(0));
     let config = Config::resolve(&at_rest)?;
-    run_as(config, Role::Serve(Serving { options: at_rest, most_episodes }), shutdown).await
+    run_as(config, Role::Serve(Box::new(Serving { options: at_rest, most_episodes })), shutdown).await
 }
 
 /// The task that works, and the way to the game thread.

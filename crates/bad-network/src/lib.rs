@@ -215,7 +215,7 @@ fn read(shared: &Shared, way: Way, id: u64, mut from: TcpStream, to: &TcpStream,
             return;
         }
         if let Some(n) = rules.reset_one_in
-            && roll(&mut rules.dice) % n == 0
+            && roll(&mut rules.dice).is_multiple_of(n)
         {
             rules.resets += 1;
             rules.connections.remove(&id);

@@ -108,7 +108,7 @@ pub(crate) fn conditions(factors: &[Factor], fraction: Option<&Fraction>, most: 
             if let Some(g) = generated(i) {
                 // The product of signs is −1 where an odd number of them are.
                 let low = g.of.iter().filter(|j| levels[**j] == 0).count() + usize::from(g.negative);
-                levels[i] = usize::from(low % 2 == 0);
+                levels[i] = usize::from(low.is_multiple_of(2));
             }
         }
         all.push(levels);
