@@ -8,6 +8,7 @@ use doom_bus::Link;
 use crate::{
     config::Config,
     exit::{self, Failure},
+    fits,
     nats_choice::NatsChoice,
 };
 
@@ -43,7 +44,9 @@ impl Broker {
         }
         if server.is_some() {
             doom_bus::create_streams(link.client(), config.root.as_str()).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
-        } else if link.status().connects == 0 {
+        }
+        fits::check(config, &link).await?;
+        if server.is_none() && link.status().connects == 0 {
             tracing::info!(url = shown, "connecting to NATS; the agent plays on meanwhile and keeps its records");
         }
         let frames = match config.frames {

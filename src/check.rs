@@ -12,6 +12,7 @@ use crate::{
     cli::{BackendKind, Options},
     config::Config,
     exit::{self, Failure},
+    fits,
     nats_choice::NatsChoice,
     run,
     settings::Given,
@@ -89,6 +90,7 @@ async fn broker(config: &Config) -> Result<i32, Failure> {
     link.connected_within(ANSWER_WITHIN).await.map_err(unreachable)?;
     let info = link.client().server_info();
     line("nats", format!("{} (nats-server {}, messages up to {} bytes)", url, info.version, info.max_payload));
+    fits::check(config, &link).await?;
     if let Some(frames) = &config.frames {
         frames.check_fits(&link).await?;
     }

@@ -16,7 +16,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Asks the lifecycle at once (so that commands take effect in the order in which they came), and returns the wait for the answer.
 pub(crate) fn obey(command: Command, lifecycle: &Arc<Lifecycle>, snapshot: &Arc<Snapshot>) -> impl Future<Output = ()> + Send + use<> {
     let Command { verb, request, reply } = command;
-    tracing::info!(%verb, reason = request.reason.as_deref().unwrap_or("none given"), "command");
     let accepted = match verb {
         Verb::Pause => lifecycle.pause(),
         Verb::Resume => lifecycle.resume(),

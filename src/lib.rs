@@ -15,6 +15,7 @@ pub mod config;
 mod encode;
 mod engine_files;
 mod episode_log;
+mod fits;
 pub mod frames;
 pub mod game_loop;
 mod host;

@@ -51,7 +51,10 @@ async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
     let reason = if shared.snapshot.take().healthy {
         match &*shared.ready.borrow() {
             Readiness::Ready if shared.snapshot.is_connected() => return (StatusCode::OK, "ready\n".to_owned()),
-            Readiness::Ready | Readiness::NotConnected => "no confirmed connection to NATS".to_owned(),
+            Readiness::Ready | Readiness::NotConnected => match shared.snapshot.refusal() {
+                Some(refusal) => format!("no confirmed connection to NATS: {refusal}"),
+                None => "no confirmed connection to NATS".to_owned(),
+            },
             Readiness::Trapped(stream) => format!("the stream {stream} answers health requests in the agent's place"),
             Readiness::Namesake => "an older agent has the same id".to_owned(),
         }

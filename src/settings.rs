@@ -95,6 +95,20 @@ pub fn of_process() -> Result<Invocation, Failure> {
     })
 }
 
+/// Reads the text of a `--config` file as a start would, and returns how many settings it makes; `file` is its name in errors.
+///
+/// # Errors
+/// Exit code 65 with file and line.
+pub fn check_text(file: &std::path::Path, text: &str) -> Result<usize, Failure> {
+    let command = cli::command();
+    let given = settings_file::of_text(file, text, &command)?;
+    match parse(&command, &["doom-agent".into()], &given, &[]) {
+        Ok(_) => Ok(given.len()),
+        Err(Stop::Elsewhere(failure)) => Err(failure),
+        Err(Stop::CommandLine(error)) => Err(Failure::new(exit::DATA, format!("{}: {}", file.display(), error.kind()))),
+    }
+}
+
 /// Why there are no settings.
 #[derive(Debug)]
 pub(crate) enum Stop {

@@ -27,7 +27,8 @@ pub(crate) fn read(path: &Path, command: &Command) -> Result<Vec<Given>, Failure
     of_text(path, &std::fs::read_to_string(path).map_err(unreadable)?, command)
 }
 
-fn of_text(path: &Path, text: &str, command: &Command) -> Result<Vec<Given>, Failure> {
+/// As [`read`], of what the file holds.
+pub(crate) fn of_text(path: &Path, text: &str, command: &Command) -> Result<Vec<Given>, Failure> {
     let line = |span: Range<usize>| 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
     let fail = |line: usize, what: String| Failure::new(exit::DATA, format!("{}:{line}: {what}", path.display()));
     // The parser's own text shows the line, which may hold a password; its message alone does not.

@@ -142,4 +142,9 @@ impl Snapshot {
     pub(crate) fn is_connected(&self) -> bool {
         self.link.as_ref().is_none_or(|l| l.status().state == LinkState::Connected)
     }
+
+    /// Why the broker does not take us, where it answers.
+    pub(crate) fn refusal(&self) -> Option<doom_bus::Refusal> {
+        self.link.as_ref().and_then(|l| l.status().refusal)
+    }
 }

@@ -1,16 +1,16 @@
 //! The connection: made with retries for ever, watched, and known by a state that anyone may read.
 
 use std::{
-    path::PathBuf,
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use async_nats::{Client, ConnectOptions, Event};
-use percent_encoding::percent_decode_str;
+use async_nats::{Client, Event};
 use rand::Rng;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
+
+use crate::{Auth, ConnectError, Refusal, Tls, refusal, throttle::Throttle};
 
 /// Pings this far apart. The client gives up when two are unanswered and the next is due, at the latest four intervals after the last
 /// answer, so that a dead peer is noticed within ten seconds.
@@ -26,89 +26,6 @@ const GROWN_UP: Duration = Duration::from_secs(1);
 const MOST_YOUNG: usize = 4;
 /// How often our state is compared with the client's.
 const COMPARE_EVERY: Duration = Duration::from_millis(500);
-
-/// How the agent proves who it is. Secrets never appear in `Debug`.
-#[derive(Clone, Default)]
-pub enum Auth {
-    /// Nothing, or what the first URL with a login says.
-    #[default]
-    None,
-    /// User name and password.
-    UserPassword(String, String),
-    /// A token.
-    Token(String),
-    /// A file with an nkey seed.
-    NKey(PathBuf),
-    /// A file with a JWT and an nkey seed.
-    Credentials(PathBuf),
-}
-
-impl Auth {
-    /// The text of a file with secrets, if it is what it should be; errors name the file and never its content.
-    fn read(&self) -> Result<String, ConnectError> {
-        let (path, what) = match self {
-            Self::Credentials(path) => (path, "credentials"),
-            Self::NKey(path) => (path, "nkey seed"),
-            _ => return Ok(String::new()),
-        };
-        let refuse = |problem: String| ConnectError::File { what, path: path.clone(), problem };
-        let text = std::fs::read_to_string(path).map_err(|e| refuse(format!("cannot be read: {e}")))?.trim().to_owned();
-        let sound = match self {
-            Self::NKey(_) => nkeys::KeyPair::from_seed(&text).is_ok(),
-            _ => ConnectOptions::with_credentials(&text).is_ok(),
-        };
-        if sound {
-            return Ok(text);
-        }
-        let should = if matches!(self, Self::NKey(_)) {
-            "an nkey seed, which begins with SU"
-        } else {
-            "a user JWT and an nkey seed, as nsc writes them"
-        };
-        Err(refuse(format!("cannot be used: it should hold {should}")))
-    }
-}
-
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::UserPassword(..) => "UserPassword(hidden)",
-            Self::Token(_) => "Token(hidden)",
-            Self::NKey(_) => "NKey(hidden)",
-            Self::Credentials(_) => "Credentials(hidden)",
-        })
-    }
-}
-
-/// Files for TLS.
-#[derive(Debug, Clone, Default)]
-pub struct Tls {
-    /// Root certificates that are trusted in the place of the system's.
-    pub ca: Option<PathBuf>,
-    /// Our certificate and its key, for mutual TLS.
-    pub certificate: Option<(PathBuf, PathBuf)>,
-}
-
-impl Tls {
-    fn check(&self) -> Result<(), ConnectError> {
-        let refuse = |path: &PathBuf, problem: String| ConnectError::File { what: "TLS", path: path.clone(), problem };
-        let certificates = self.ca.iter().chain(self.certificate.iter().map(|(certificate, _)| certificate));
-        for path in certificates {
-            let bytes = std::fs::read(path).map_err(|e| refuse(path, format!("cannot be read: {e}")))?;
-            let some = CertificateDer::pem_slice_iter(&bytes).next().is_some_and(|first| first.is_ok());
-            if !some {
-                return Err(refuse(path, "cannot be used: it should hold a certificate in PEM".to_owned()));
-            }
-        }
-        if let Some((_, key)) = &self.certificate {
-            let bytes = std::fs::read(key).map_err(|e| refuse(key, format!("cannot be read: {e}")))?;
-            PrivateKeyDer::from_pem_slice(&bytes)
-                .map_err(|_| refuse(key, "cannot be used: it should hold a private key in PEM".to_owned()))?;
-        }
-        Ok(())
-    }
-}
 
 /// Everything a connection needs.
 #[derive(Debug, Clone, Default)]
@@ -131,30 +48,9 @@ impl ConnectSettings {
     /// # Errors
     /// [`ConnectError::File`], which names the file and what it should hold.
     pub fn check(&self) -> Result<(), ConnectError> {
-        self.auth.read()?;
+        self.auth.check()?;
         self.tls.check()
     }
-}
-
-/// Why no connection can even be tried.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The URL does not parse.
-    #[error("the NATS URL is not valid: {0}; write it like nats://127.0.0.1:4222")]
-    Url(String),
-    /// A file with credentials, keys or certificates cannot be read or is none.
-    #[error("the NATS {what} file {} {problem}", path.display())]
-    File {
-        /// What it should be: `credentials`, `nkey seed` or `TLS`.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Any other refusal before the first try (certificates, for instance).
-    #[error("cannot set up the NATS connection: {0}")]
-    Setup(String),
 }
 
 /// Where the connection stands.
@@ -192,8 +88,8 @@ pub struct Status {
     pub connects: u64,
     /// How often it was lost; what was written before a loss and not confirmed is in doubt.
     pub losses: u64,
-    /// The server has refused the login since it was last up.
-    pub login_refused: bool,
+    /// Why a server that answers did not take us, since the connection was last up.
+    pub refusal: Option<Refusal>,
 }
 
 /// A connection and its state.
@@ -220,15 +116,14 @@ impl Link {
     /// Waits at most this long until the connection is up.
     ///
     /// # Errors
-    /// Why it is not, for the person who must act; it begins with `no NATS server answers` or `the NATS server refuses the login`.
+    /// Why it is not, for the person who must act: a [`Refusal`], or `no NATS server answers`.
     pub async fn connected_within(&self, bound: Duration) -> Result<(), String> {
         if tokio::time::timeout(bound, self.connected()).await.is_ok() {
             return Ok(());
         }
-        Err(if self.status().login_refused {
-            "the NATS server refuses the login; check user, password, token, nkey or credentials".to_owned()
-        } else {
-            format!("no NATS server answers within {} s", bound.as_secs())
+        Err(match self.status().refusal {
+            Some(refusal) => refusal.to_string(),
+            None => format!("no NATS server answers within {} s", bound.as_secs()),
         })
     }
 
@@ -288,7 +183,7 @@ impl Link {
 /// # Errors
 /// [`ConnectError`] for what can be known to be wrong before the first try.
 pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
-    let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0, login_refused: false });
+    let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0, refusal: None });
     let (refused, refusals) = watch::channel(String::new());
     let servers: Vec<async_nats::ServerAddr> = settings
         .url
@@ -296,8 +191,19 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .map(|u| u.trim().parse::<async_nats::ServerAddr>())
         .collect::<Result<_, _>>()
         .map_err(|e| ConnectError::Url(e.to_string()))?;
-    let watcher = Arc::new(Watcher { sender, refused, connection: settings.name.clone(), youth: Mutex::default() });
-    let mut options = ConnectOptions::new()
+    settings.check()?;
+    let auth = settings.auth.or_of_url(&servers);
+    let watcher = Arc::new(Watcher {
+        sender,
+        refused,
+        connection: settings.name.clone(),
+        auth: auth.clone(),
+        youth: Mutex::default(),
+        failures: Mutex::default(),
+        refusal_lines: Mutex::new(Throttle::new(Duration::from_secs(5))),
+    });
+    let mut options = auth
+        .options()
         .name(&settings.name)
         .retry_on_initial_connect()
         .ping_interval(PING_INTERVAL)
@@ -307,6 +213,14 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .reconnect_delay_callback({
             let watcher = Arc::clone(&watcher);
             move |attempt| backoff(attempt + watcher.died_young())
+        })
+        .reconnect_to_server_callback({
+            // Asked before each try; the pool says why the last one failed, which the event does not. The choice is left to the client.
+            let watcher = Arc::clone(&watcher);
+            move |pool, _| {
+                watcher.note_failures(&pool);
+                std::future::ready(None)
+            }
         })
         .event_callback({
             let watcher = Arc::clone(&watcher);
@@ -318,19 +232,6 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     if let Some(prefix) = &settings.inbox_prefix {
         options = options.custom_inbox_prefix(prefix);
     }
-    let secret = settings.auth.read()?;
-    settings.tls.check()?;
-    let auth = match &settings.auth {
-        Auth::None => of_url(&servers),
-        given => given.clone(),
-    };
-    options = match &auth {
-        Auth::None => options,
-        Auth::UserPassword(user, password) => options.user_and_password(user.clone(), password.clone()),
-        Auth::Token(token) => options.token(token.clone()),
-        Auth::NKey(_) => options.nkey(secret),
-        Auth::Credentials(_) => options.credentials(&secret).map_err(|e| ConnectError::Setup(e.to_string()))?,
-    };
     if let Some(ca) = &settings.tls.ca {
         options = options.add_root_certificates(ca.clone());
     }
@@ -375,16 +276,6 @@ async fn reconcile(client: Client, watcher: Arc<Watcher>) {
     }
 }
 
-/// The login in the first URL that has one (the client ignores it there): `USER:PASSWORD@`, or `TOKEN@`.
-fn of_url(servers: &[async_nats::ServerAddr]) -> Auth {
-    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    match servers.iter().find_map(|server| Some((server.username()?, server.password()))) {
-        Some((user, Some(password))) => Auth::UserPassword(plain(user), plain(password)),
-        Some((token, None)) => Auth::Token(plain(token)),
-        None => Auth::None,
-    }
-}
-
 /// Doubles from 50 ms to 4 s, each time somewhere between half and all of it, so that a population does not come back at once.
 fn backoff(attempt: usize) -> Duration {
     let exponent = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
@@ -398,6 +289,11 @@ struct Watcher {
     refused: watch::Sender<String>,
     connection: String,
     youth: Mutex<Youth>,
+    auth: Auth,
+    /// By server: how many tries in a row had failed when we looked last.
+    failures: Mutex<HashMap<String, usize>>,
+    /// A permission that is missing may be missed at every step.
+    refusal_lines: Mutex<Throttle>,
 }
 
 /// When the connection came up, and how many in a row did not live long. The client begins its pauses anew after each one that came up, which
@@ -422,7 +318,7 @@ impl Watcher {
                 self.sender.send_modify(|s| {
                     s.state = LinkState::Connected;
                     s.connects += 1;
-                    s.login_refused = false;
+                    s.refusal = None;
                 });
                 tracing::info!(connection, connects = self.sender.borrow().connects, "connected to NATS");
             }
@@ -441,29 +337,52 @@ impl Watcher {
             Event::SlowConsumer(id) => {
                 tracing::warn!(subscription = id, "requests arrive faster than they are answered; some were dropped")
             }
-            Event::ServerError(error) => {
-                self.refused.send_replace(error.to_string());
-                tracing::warn!(%error, "the NATS server refused something");
-            }
-            Event::ClientError(error) => self.note_failure(&error.to_string()),
+            Event::ServerError(error) => match refusal::classify(&error.to_string()) {
+                Some(refusal) => self.refuse(refusal, &error.to_string()),
+                None => {
+                    self.refused.send_replace(error.to_string());
+                    if let Some(held_back) = self.refusal_lines.lock().unwrap_or_else(PoisonError::into_inner).pass() {
+                        tracing::warn!(%error, held_back, "the NATS server refused something");
+                    }
+                }
+            },
+            // Most often nobody is there, which the state says already.
+            Event::ClientError(error) => tracing::debug!(%error, "NATS client error"),
             Event::LameDuckMode => tracing::info!("the NATS server is about to stop; moving on"),
             Event::Draining => {}
         }
     }
 
-    /// A try to connect has failed; most often nobody is there, which the state says already.
-    fn note_failure(&self, error: &str) {
-        let login = error.to_ascii_lowercase().contains("authorization");
-        if login && !self.sender.borrow().login_refused {
-            self.sender.send_modify(|s| s.login_refused = true);
-            let connection = self.connection.as_str();
-            tracing::warn!(
-                connection,
-                error,
-                "the NATS server refuses the login; check user, password, token, nkey or credentials; trying on"
-            );
+    /// Looks at what has failed since the last look.
+    fn note_failures(&self, pool: &[async_nats::Server]) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        for server in pool {
+            let before = failures.insert(format!("{}:{}", server.addr.host(), server.addr.port()), server.failed_attempts).unwrap_or(0);
+            if server.failed_attempts > before
+                && let Some(error) = &server.last_error
+                && let Some(refusal) = refusal::classify(error)
+            {
+                self.refuse(refusal, error);
+            }
+        }
+    }
+
+    /// Says each reason once for each time that the connection is away.
+    fn refuse(&self, refusal: Refusal, error: &str) {
+        let (refusal, error) = match (refusal, self.auth.expired()) {
+            (Refusal::Login, Some(expired)) => (Refusal::Expired, expired),
+            _ => (refusal, error.to_owned()),
+        };
+        // Once it was said why, a bare refusal of the next try adds nothing.
+        let news = self.sender.send_if_modified(|status| {
+            let news = refusal != Refusal::Login || status.refusal.is_none();
+            news && status.refusal.replace(refusal) != Some(refusal)
+        });
+        let connection = self.connection.as_str();
+        if news {
+            tracing::warn!(connection, error, "{refusal}; trying on");
         } else {
-            tracing::debug!(error, "NATS client error");
+            tracing::debug!(connection, error, "{refusal}");
         }
     }
 }
@@ -478,11 +397,5 @@ mod tests {
         assert!(late.iter().all(|d| *d >= BACKOFF_MOST / 2 && *d <= BACKOFF_MOST));
         assert!(late.windows(2).any(|w| w[0] != w[1]));
         assert!(backoff(1) <= BACKOFF_FIRST);
-    }
-
-    #[test]
-    fn secrets_do_not_appear_in_debug() {
-        let text = format!("{:?}", Auth::UserPassword("me".into(), "hunter2".into()));
-        assert!(!text.contains("hunter2"));
     }
 }

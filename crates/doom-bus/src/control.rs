@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Client, HeaderMap, Message, Subscriber};
 use doom_protocol::{
     Id, Subjects,
     control::{ControlReply, ControlRequest, Verb},
+    header,
 };
 use futures::{StreamExt, stream::select};
 use tokio::{
@@ -17,6 +18,9 @@ use crate::{Link, throttle::Throttle};
 
 /// Commands whose answer is still awaited; more are refused with a reason.
 const MOST_OPEN: usize = 1024;
+
+/// Characters of a command's reason in the log.
+const REASON_SHOWN: usize = 200;
 
 /// A command that is addressed to this agent.
 #[derive(Debug)]
@@ -41,9 +45,12 @@ pub(crate) struct Addressee {
 pub(crate) struct Control {
     messages: futures::stream::Select<Subscriber, Subscriber>,
     client: Client,
+    subjects: Subjects,
     addressee: Addressee,
     commands: mpsc::Sender<Command>,
     bad: Throttle,
+    /// Of what is obeyed more is worth a line; a flood is not.
+    obeyed: Throttle,
     /// The state and tic for an answer that changes nothing.
     now: Box<dyn Fn() -> (String, u32) + Send + Sync>,
 }
@@ -67,9 +74,11 @@ pub async fn serve_control(
     let control = Control {
         messages: select(own, all),
         client,
+        subjects: subjects.clone(),
         addressee: Addressee { id, experiment, generation },
         commands,
         bad: Throttle::new(Duration::from_secs(5)),
+        obeyed: Throttle::of(20, Duration::from_secs(5)),
         now,
     };
     Ok(control.run())
@@ -90,15 +99,26 @@ impl Control {
         while open.join_next().await.is_some() {}
     }
 
-    async fn handle(&mut self, message: Message, open: &mut JoinSet<()>) {
+    /// Says that something is refused, now and then.
+    fn warn(&mut self, subject: &str, reason: &str) {
+        if let Some(held_back) = self.bad.pass() {
+            tracing::warn!(subject, reason, held_back, "a command was refused");
+        }
+    }
+
+    async fn handle(&mut self, mut message: Message, open: &mut JoinSet<()>) {
+        if is_stray(&message) {
+            return self.warn(&message.subject, "it is an event, or the server's word about a stream, and no command");
+        }
+        if let Some(to) = message.reply.take_if(|to| !self.subjects.may_answer(to)) {
+            return self.warn(&message.subject, &format!("its answer would go to {to}, where none may go"));
+        }
         let token = message.subject.rsplit('.').next().unwrap_or_default();
         let parsed = token.parse::<Verb>().and_then(|verb| Ok((verb, ControlRequest::parse(&message.payload)?)));
         let (verb, request) = match parsed {
             Ok(parsed) => parsed,
             Err(reason) => {
-                if let Some(held) = self.bad.pass() {
-                    tracing::warn!(subject = %message.subject, reason, held_back = held, "a command was refused");
-                }
+                self.warn(&message.subject, &reason);
                 return self.refuse(message.reply, reason).await;
             }
         };
@@ -107,6 +127,10 @@ impl Control {
         }
         if open.len() >= MOST_OPEN {
             return self.refuse(message.reply, format!("{MOST_OPEN} commands are still unanswered; try again later")).await;
+        }
+        if let Some(held_back) = self.obeyed.pass() {
+            let reason: String = request.reason.as_deref().unwrap_or("none given").chars().take(REASON_SHOWN).collect();
+            tracing::info!(%verb, reason, held_back, "command");
         }
         let (reply, answer) = oneshot::channel();
         if self.commands.try_send(Command { verb, request, reply }).is_err() {
@@ -132,6 +156,13 @@ impl Control {
             send(&self.client, to, &self.reply(reason)).await;
         }
     }
+}
+
+/// Whether a message lies on a command's subject although nobody has sent it as a command: stored and delivered there by a consumer, or answered
+/// there by the server because somebody named the subject for an answer. Both happen to who may not publish there himself.
+fn is_stray(message: &Message) -> bool {
+    let stored = |headers: &HeaderMap| headers.get(header::INSTANCE).is_some() || headers.get("Nats-Stream").is_some();
+    message.status.is_some() || message.headers.as_ref().is_some_and(stored)
 }
 
 async fn send(client: &Client, to: async_nats::Subject, reply: &ControlReply) {

@@ -29,7 +29,7 @@ pub async fn serve_health(
     let trace_id = identity.instance.trace(0);
     let mut requests = link.client().subscribe(subjects.health.clone()).await?;
     let heartbeat = subjects.heartbeat.clone();
-    let link = link.clone();
+    let (link, subjects) = (link.clone(), subjects.clone());
     Ok(async move {
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -40,7 +40,7 @@ pub async fn serve_health(
                     if identity.is_asked_by_an_older(request.headers.as_ref()) {
                         asked_by_an_older.notify_one();
                     }
-                    let Some(to) = request.reply else { continue };
+                    let Some(to) = request.reply.filter(|to| subjects.may_answer(to)) else { continue };
                     if let Ok(bytes) = serde_json::to_vec(&snapshot())
                         && let Err(error) = link.client().publish(to, bytes.into()).await
                     {

@@ -104,6 +104,14 @@ impl Origin {
         headers
     }
 
+    /// Bytes of an event on the wire as the server counts them against its limit: headers, and a payload of this length.
+    #[must_use]
+    pub fn wire_size(&self, stamp: &Stamp, codec: Codec, payload: usize) -> usize {
+        // `NATS/1.0`, then `NAME: VALUE` for each, then an empty line.
+        let headers: usize = self.pairs(stamp, codec).map(|(name, value)| name.len() + value.len() + 4).sum();
+        12 + headers + payload
+    }
+
     /// All headers as pairs, for readers that are not NATS.
     pub(crate) fn pairs(&self, stamp: &Stamp, codec: Codec) -> impl Iterator<Item = (&'static str, String)> {
         self.pairs

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Subject, Subscriber};
+use async_nats::{PublishError, PublishErrorKind, Subject, Subscriber};
 use bytes::Bytes;
 use doom_protocol::{Codec, payload::SeqRange};
 use futures::StreamExt;
@@ -67,6 +67,8 @@ struct Publisher<S, E> {
     events: Vec<Outgoing>,
     held: VecDeque<Outgoing>,
     gathering: Gathering,
+    /// Why the client has refused events so far.
+    refused: Vec<PublishErrorKind>,
 }
 
 /// Runs until the lane's writer is gone and everything is confirmed, or until `deadline` has passed.
@@ -90,6 +92,7 @@ pub async fn publish_telemetry<S: Send, E: Encode<S>>(
         events: Vec::new(),
         held: VecDeque::new(),
         gathering: Gathering::new(Instant::now()),
+        refused: Vec::new(),
     };
     tokio::select! {
         () = publisher.pump() => {}
@@ -215,12 +218,13 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
         let number = self.next_batch;
         self.next_batch += 1;
         self.pending.push_back(Batch { number, seqs: ranges(&self.events) });
+        let mut refused = Vec::new();
         // Nothing here waits as long as the client takes what it is given, and then there is no point in stopping between two events.
         tokio::task::unconstrained(async {
             for event in self.events.drain(..) {
                 let headers = self.sink.origin.headers(&event.stamp, self.sink.codec);
                 if let Err(error) = link.client().publish_with_headers(event.subject, headers, event.payload).await {
-                    tracing::warn!(%error, "an event was refused by the client; its batch stays unconfirmed");
+                    refused.extend(event.stamp.seq.map(|seq| (seq, error)));
                 }
             }
             let barrier = Bytes::copy_from_slice(&number.to_be_bytes());
@@ -229,9 +233,35 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
             }
         })
         .await;
+        self.note_refused(link, &refused);
         // Answers that came meanwhile, so that they do not wait behind the next batch.
         while let Some(Some(message)) = futures::FutureExt::now_or_never(confirmations.next()) {
             self.confirm(&message.payload);
+        }
+    }
+
+    /// What the client has refused of the last batch was never written: it is dropped, which is told once for each reason.
+    fn note_refused(&mut self, link: &Link, refused: &[(u64, PublishError)]) {
+        for (seq, error) in refused {
+            if let Some(batch) = self.pending.back_mut() {
+                batch.seqs = batch.seqs.iter().flat_map(|range| without(*range, *seq)).collect();
+            }
+            self.ledger.drop_range(SeqRange(*seq, *seq));
+            let first = !self.refused.contains(&error.kind());
+            if first && error.kind() == PublishErrorKind::MaxPayloadExceeded {
+                let max_payload = link.client().max_payload();
+                tracing::warn!(
+                    seq,
+                    max_payload,
+                    "an event is larger than the NATS server takes; all that are will be dropped and counted: take variables out of the \
+                     scenario, or raise max_payload in the server's configuration"
+                );
+            } else if first {
+                tracing::warn!(seq, %error, "the NATS client refuses events; they are dropped and counted");
+            }
+            if first {
+                self.refused.push(error.kind());
+            }
         }
     }
 
@@ -283,6 +313,16 @@ impl<S: Send, E: Encode<S>> Publisher<S, E> {
             file.lock().unwrap_or_else(PoisonError::into_inner).flush();
         }
     }
+}
+
+/// A range without one seq: nothing, a range, or two.
+fn without(range: SeqRange, seq: u64) -> impl Iterator<Item = SeqRange> {
+    let parts = if (range.0..=range.1).contains(&seq) {
+        [(seq > range.0).then(|| SeqRange(range.0, seq - 1)), (seq < range.1).then(|| SeqRange(seq + 1, range.1))]
+    } else {
+        [Some(range), None]
+    };
+    parts.into_iter().flatten()
 }
 
 /// The seqs of events as ranges.

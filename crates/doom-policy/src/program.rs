@@ -1,5 +1,7 @@
 //! A checked policy that is not yet bound to a game.
 
+use std::path::Path;
+
 use doom_game::{Needs, Schema};
 use sha2::{Digest, Sha256};
 
@@ -44,6 +46,15 @@ impl PolicyProgram {
             Kind::Random | Kind::Cycle(_) => Sha256::digest(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
         };
         Ok(Self { name, sha256, kind })
+    }
+
+    /// A rules policy from what its file holds; `file` is its name.
+    ///
+    /// # Errors
+    /// [`PolicyError`], with the place.
+    pub fn rules(file: &Path, text: Vec<u8>, parameters: &[(String, f64)]) -> Result<Self, PolicyError> {
+        let program = RulesProgram::parse(file, text, parameters)?;
+        Ok(Self { name: rules::name(file), sha256: program.sha256().to_owned(), kind: Kind::Rules(program) })
     }
 
     /// The wire's `policy`, such as `random`, `cycle:ATTACK,NOOP` or `rules:basic.toml`; it names no directory.

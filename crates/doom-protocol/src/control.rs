@@ -1,8 +1,8 @@
 //! Commands to agents and their replies.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::Id;
 
@@ -80,7 +80,11 @@ impl ControlRequest {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        serde_json::from_slice(body).map_err(|e| format!("the body is not a command: {e}"))
+        let request = serde_json::from_slice(body).map_err(|e| format!("the body is not a command: {e}"))?;
+        match serde_json::from_slice::<Foreign>(body) {
+            Ok(foreign) if foreign.is() => Err("the body is not a command: it is an event, a reply or an acknowledgement".to_owned()),
+            _ => Ok(request),
+        }
     }
 
     /// Whether an agent with these ids is addressed.
@@ -89,6 +93,29 @@ impl ControlRequest {
         self.agents.as_ref().is_none_or(|list| list.iter().any(|a| a == agent.as_str()))
             && self.experiment_id.as_deref().is_none_or(|e| experiment == Some(e))
             && self.generation_id.as_deref().is_none_or(|g| generation == Some(g))
+    }
+}
+
+/// What marks messages of other kinds. The server delivers such on any subject that somebody names for an answer or for a consumer, also where
+/// that somebody may not publish; with unknown fields passed over they would be commands to everyone.
+#[derive(Deserialize)]
+struct Foreign<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Cow<'a, str>>,
+    payload: Option<IgnoredAny>,
+    trace_id: Option<IgnoredAny>,
+    stream: Option<IgnoredAny>,
+    seq: Option<IgnoredAny>,
+    agent_id: Option<IgnoredAny>,
+    state: Option<IgnoredAny>,
+}
+
+impl Foreign<'_> {
+    fn is(&self) -> bool {
+        let of_nats = self.kind.as_ref().is_some_and(|kind| kind.starts_with("io.nats."));
+        let event = self.payload.is_some() && self.trace_id.is_some();
+        let acknowledgement = self.stream.is_some() && self.seq.is_some();
+        of_nats || event || acknowledgement || (self.agent_id.is_some() && self.state.is_some())
     }
 }
 
@@ -127,5 +154,19 @@ mod tests {
         for bad in [&b"{"[..], b"[1]", br#"{"deadline_ms":-1}"#, br#"{"agents":"A"}"#, &vec![b'['; 70_000]] {
             assert!(ControlRequest::parse(bad).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_meant_for_others_is_no_command() {
+        for foreign in [
+            r#"{"type":"agent.score","version":"1.0","payload":{},"trace_id":"0","timestamp":"t"}"#,
+            r#"{"stream":"AGENT_EVENTS","seq":7}"#,
+            r#"{"type":"io.nats.jetstream.api.v1.stream_names_response","streams":[]}"#,
+            r#"{"agent_id":"A","instance":"i","state":"running"}"#,
+        ] {
+            assert!(ControlRequest::parse(foreign.as_bytes()).is_err(), "{foreign}");
+        }
+        assert!(ControlRequest::parse(br#"{"type":1,"reason":"numbered"}"#).is_ok());
+        assert!(ControlRequest::parse(br#"{"type":"pause","agent_id":"orchestrator"}"#).is_ok());
     }
 }

@@ -147,6 +147,15 @@ impl Subjects {
         format!("{}.system.control.*", self.root)
     }
 
+    /// Whether an answer may be sent there. Who asks names the subject of the answer: it must be no subject on which something is commanded,
+    /// recorded or asked of the server, or we would do there what the asker himself may not.
+    #[must_use]
+    pub fn may_answer(&self, reply: &str) -> bool {
+        const OURS: [&str; 7] = ["agent", "system", "generation", "experiment", "evaluation", "metrics", "deadletter"];
+        let below = reply.strip_prefix(&self.root).and_then(|rest| rest.strip_prefix('.'));
+        !reply.starts_with('$') && !below.is_some_and(|below| OURS.contains(&below.split('.').next().unwrap_or_default()))
+    }
+
     /// One command to this agent.
     #[must_use]
     pub fn command(&self, verb: Verb) -> String {
@@ -272,6 +281,18 @@ mod tests {
         assert_eq!(root.of_dead_letter("r.s.deadletter.agent.A.score").unwrap(), "r.s.agent.A.score");
         assert_eq!(root.dead_letter("orders.new"), "r.s.deadletter.orders.new");
         assert_eq!((root.of_dead_letter("r.s.agent.A"), root.strip("r.spam.x")), (None, None));
+    }
+
+    #[test]
+    fn answers_go_to_inboxes_and_not_where_something_is_commanded_or_recorded() {
+        let s = Subjects::new(&SubjectRoot::default(), &"A".parse().unwrap());
+        for inbox in ["_INBOX.x.y", "replies", "clau-doom.replies.1", "clau-doomed.agent.A.score"] {
+            assert!(s.may_answer(inbox), "{inbox}");
+        }
+        let control = s.command(Verb::Shutdown);
+        for other in [&control, &s.score, &s.lifecycle, "clau-doom.system.control.pause", "$JS.API.STREAM.PURGE.AGENT_EVENTS", "$SYS.x"] {
+            assert!(!s.may_answer(other), "{other}");
+        }
     }
 
     #[test]

@@ -9,8 +9,11 @@ use crate::NatsServerError;
 
 const NAME: &str = "nats-server";
 
-/// `NATS_SERVER`, beside our own executable, `../share/doom-agent`, the workspace's `vendor`, the `PATH`.
-pub(crate) fn find() -> Result<PathBuf, NatsServerError> {
+/// Where the executable is: `NATS_SERVER`, beside our own executable, `../share/doom-agent`, the workspace's `vendor`, the `PATH`.
+///
+/// # Errors
+/// [`NatsServerError::NotFound`] with the places that were looked at.
+pub fn find() -> Result<PathBuf, NatsServerError> {
     let mut places = Vec::new();
     if let Some(named) = env::var_os("NATS_SERVER").filter(|v| !v.is_empty()) {
         // Who names a place means that place.

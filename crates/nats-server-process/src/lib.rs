@@ -8,5 +8,6 @@ mod error;
 mod keeper;
 mod server;
 
+pub use binary::find as find_binary;
 pub use error::NatsServerError;
 pub use server::{Builder, NatsServer};

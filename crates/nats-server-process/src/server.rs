@@ -26,6 +26,7 @@ pub struct Builder {
     jetstream: bool,
     store_dir: Option<PathBuf>,
     config_text: String,
+    environment: Vec<(String, String)>,
     port: u16,
 }
 
@@ -58,6 +59,13 @@ impl Builder {
         self
     }
 
+    /// A variable of its environment, to which its configuration may refer by `$NAME`.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// This port; 0, the default, takes a free one.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
@@ -80,7 +88,7 @@ impl Builder {
             .tempdir()
             .map_err(NatsServerError::io("no temporary folder for nats-server"))?;
         let store = self.store_dir.clone().unwrap_or_else(|| scratch.path().join("store"));
-        let mut server = NatsServer { binary, settings: self, scratch, store, keeper: None, port: 0, monitor_port: 0 };
+        let mut server = NatsServer { binary, settings: self, scratch, store, keeper: None, port: 0, monitor_port: 0, asked: (0, 0) };
         server.launch()?;
         Ok(server)
     }
@@ -96,6 +104,8 @@ pub struct NatsServer {
     keeper: Option<Keeper>,
     port: u16,
     monitor_port: u16,
+    /// What its configuration asked for, 0 for a free one: a server that runs takes no other configuration than one that asks for the same.
+    asked: (u16, u16),
 }
 
 impl NatsServer {
@@ -171,6 +181,28 @@ impl NatsServer {
         self.launch()
     }
 
+    /// Changes what [`Builder::config_text`] said and has it read (SIGHUP), as an operator would who takes a user's permission away.
+    ///
+    /// # Errors
+    /// [`NatsServerError`] where the file cannot be written, or the server does not say that it has read it.
+    pub fn reload(&mut self, config_text: impl Into<String>) -> Result<(), NatsServerError> {
+        const SIGN: &str = "Reloaded server configuration";
+        self.settings.config_text = config_text.into();
+        let before = self.log().matches(SIGN).count();
+        self.write_config()?;
+        self.signal(Signal::HUP);
+        let until = Instant::now() + READY_WITHIN;
+        while self.log().matches(SIGN).count() == before {
+            if Instant::now() >= until || self.keeper.as_mut().is_none_or(|keeper| keeper.wait(LOOK_EVERY)) {
+                return Err(NatsServerError::NotReady {
+                    reason: "it did not take its new configuration".to_owned(),
+                    log: self.last_lines(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn log_path(&self) -> PathBuf {
         self.scratch.path().join("log")
     }
@@ -195,17 +227,20 @@ impl NatsServer {
         }
     }
 
-    fn launch(&mut self) -> Result<(), NatsServerError> {
-        let dir = self.scratch.path().to_owned();
-        let port = if self.port != 0 { self.port } else { self.settings.port };
+    /// The end of its log, on one line.
+    fn last_lines(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+
+    fn write_config(&self) -> Result<PathBuf, NatsServerError> {
+        let dir = self.scratch.path();
+        let (port, monitor_port) = self.asked;
         // nats-server takes -1 for "a free port".
         let number = |p: u16| if p == 0 { "-1".to_owned() } else { p.to_string() };
-        let mut config = format!(
-            "host: 127.0.0.1\nport: {}\nhttp: \"127.0.0.1:{}\"\nports_file_dir: {:?}\n",
-            number(port),
-            number(self.monitor_port),
-            dir
-        );
+        let mut config =
+            format!("host: 127.0.0.1\nport: {}\nhttp: \"127.0.0.1:{}\"\nports_file_dir: {:?}\n", number(port), number(monitor_port), dir);
         if self.settings.jetstream {
             fs::create_dir_all(&self.store).map_err(NatsServerError::io(format!("the store {} cannot be made", self.store.display())))?;
             config += &format!("jetstream {{ store_dir: {:?} }}\n", self.store);
@@ -213,6 +248,12 @@ impl NatsServer {
         config += &self.settings.config_text;
         let path = dir.join("nats.conf");
         fs::write(&path, config).map_err(NatsServerError::io("nats-server's configuration cannot be written"))?;
+        Ok(path)
+    }
+
+    fn launch(&mut self) -> Result<(), NatsServerError> {
+        self.asked = (if self.port != 0 { self.port } else { self.settings.port }, self.monitor_port);
+        let path = self.write_config()?;
         let log = File::options()
             .create(true)
             .append(true)
@@ -222,6 +263,7 @@ impl NatsServer {
         let keeper = Keeper::start(self.command(&path, log, errors))?;
         let pid = keeper.pid();
         self.keeper = Some(keeper);
+        let dir = self.scratch.path().to_owned();
         let result = self.wait_ready(pid, &dir);
         if result.is_err() {
             self.kill();
@@ -240,6 +282,7 @@ impl NatsServer {
             }
             None => Command::new(&self.binary),
         };
+        command.envs(self.settings.environment.iter().map(|(name, value)| (name, value)));
         command.arg("-c").arg(config).stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         command
     }
@@ -266,9 +309,7 @@ impl NatsServer {
                 break;
             }
         }
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().rev().take(5).collect();
-        Err(NatsServerError::NotReady { reason, log: lines.into_iter().rev().collect::<Vec<_>>().join(" | ") })
+        Err(NatsServerError::NotReady { reason, log: self.last_lines() })
     }
 }
 

@@ -1,8 +1,10 @@
-//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `soak`, `image`.
+//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `soak`, `image`, `fuzz`, `memcheck`.
 
 mod bench;
 mod demo;
+mod fuzz;
 mod image;
+mod memcheck;
 mod progress;
 mod setup;
 mod soak;
@@ -60,6 +62,24 @@ enum Chore {
     /// The bases are those of the Dockerfile, or yours; where they cannot be pulled they are made from Debian's mirror and this machine's
     /// Rust, once: `docker image rm doom-agent-builder-base:bookworm doom-agent-runtime-base:bookworm` has them made anew.
     Image(image::Image),
+    /// Feed hostile bytes to every decoder of bytes from outside; first a planted defect must be found.
+    Fuzz {
+        /// How long each target runs; all run at once.
+        #[arg(long, default_value_t = 15, value_name = "N")]
+        seconds: u64,
+        /// Only this target, such as control; may be repeated.
+        #[arg(long, value_name = "TARGET")]
+        target: Vec<String>,
+        /// Add inputs that reach new code to fuzz/corpus.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Run the tests of the engine's binding under valgrind; a finding that is not the engine's own library's fails.
+    Memcheck {
+        /// Arguments for the test harness, such as `-- play`, in the place of what is chosen for the gate.
+        #[arg(last = true, value_name = "ARGUMENT")]
+        filter: Vec<String>,
+    },
     /// Set up what is missing, build for release, and measure the agent beside bare loops and Python; --quick takes about a minute.
     #[command(disable_help_flag = true)]
     Bench {
@@ -113,6 +133,8 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Test { containers: false, filter } => test::test(&workspace, &filter),
         Chore::Image(settings) => image::image(&workspace, &settings).map(|()| ExitCode::SUCCESS),
         Chore::Soak { arguments } => soak::soak(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
+        Chore::Fuzz { seconds, target, keep } => fuzz::fuzz(&workspace, seconds, &target, keep),
+        Chore::Memcheck { filter } => memcheck::memcheck(&workspace, &filter),
         Chore::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
     }
 }

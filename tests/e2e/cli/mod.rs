@@ -4,4 +4,3 @@ mod bad_input;
 mod commands;
 #[cfg(feature = "vizdoom")]
 mod engine;
-mod login;

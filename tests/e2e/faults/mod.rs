@@ -4,6 +4,7 @@ mod clock;
 mod connection;
 mod disk;
 mod engine;
+mod floods;
 mod growth;
 #[cfg(feature = "vizdoom")]
 mod inputs;

@@ -27,7 +27,12 @@ pub(crate) struct JetStream {
 
 impl JetStream {
     pub(crate) fn open(url: &str) -> Self {
-        Self { client: runtime().block_on(async_nats::connect(url)).unwrap() }
+        Self::of(runtime().block_on(async_nats::connect(url)).unwrap())
+    }
+
+    /// By a client that has logged in.
+    pub(crate) fn of(client: Client) -> Self {
+        Self { client }
     }
 
     /// Every stream, as the design lists them.

@@ -66,7 +66,7 @@ macro_rules! on_both {
 pub(crate) use on_both;
 
 /// The clients' runtime, shared by all tests; the tests themselves are ordinary blocking functions.
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }

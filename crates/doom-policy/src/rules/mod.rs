@@ -48,6 +48,11 @@ impl RulesProgram {
     /// Reads a file and sets parameters; of one that is given twice the last value counts.
     pub(crate) fn load(path: &Path, given: &[(String, f64)]) -> Result<Self, PolicyError> {
         let text = read(path).map_err(|source| PolicyError::File { path: path.into(), source })?;
+        Self::parse(path, text, given)
+    }
+
+    /// As [`RulesProgram::load`], of what the file holds.
+    pub(crate) fn parse(path: &Path, text: Vec<u8>, given: &[(String, f64)]) -> Result<Self, PolicyError> {
         let file = path.display().to_string();
         let text = String::from_utf8(text).map_err(|e| {
             let valid = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]).into_owned();

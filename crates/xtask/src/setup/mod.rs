@@ -22,7 +22,7 @@ pub(crate) enum Scope {
     Play,
     /// And to pass every test.
     Test,
-    /// And to check licences and dependencies.
+    /// And to check licences, dependencies and memory.
     Gate,
 }
 
@@ -44,8 +44,14 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
     }
     let tests_lack_python = scope >= Scope::Test && !python.is_complete();
     let tests = scope >= Scope::Test;
-    let wanted =
-        Wanted { engine: true, python: !missing.is_empty() || tests_lack_python, bindgen: tests, faults: tests, ..Wanted::default() };
+    let wanted = Wanted {
+        engine: true,
+        python: !missing.is_empty() || tests_lack_python,
+        bindgen: tests,
+        faults: tests,
+        memcheck: scope >= Scope::Gate,
+        ..Wanted::default()
+    };
     let mut changed = system::provide(wanted)?;
     if !missing.is_empty() {
         eprintln!("Fetching into {}", vendor.display());
@@ -69,6 +75,11 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
 pub(crate) fn pinned(workspace: &Workspace, package: &str) -> Result<String> {
     let manifest = Manifest::read(&workspace.vendor.join("manifest.toml"))?;
     manifest.version(package).map(str::to_owned)
+}
+
+/// Brings valgrind, and nothing else.
+pub(crate) fn provide_valgrind() -> Result<bool> {
+    system::provide(Wanted { memcheck: true, ..Wanted::default() })
 }
 
 /// What a setup that was interrupted left behind.

@@ -41,6 +41,8 @@ const FAKETIME: Need = Need { what: "libfaketime, for tests of clocks that step"
 const LIBCLANG: Need = Need { what: "libclang", packages: &["libclang-dev"], met: libclang };
 const DEBOOTSTRAP: Need = Need { what: "debootstrap", packages: &["debootstrap"], met: || in_path("debootstrap") };
 const COMPOSE: Need = Need { what: "docker compose", packages: &["docker-compose"], met: compose };
+const VALGRIND: Need =
+    Need { what: "valgrind, and the C library's names for it", packages: &["valgrind", "libc6-dbg"], met: || in_path("valgrind") };
 
 /// What the machine is wanted for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +59,8 @@ pub(crate) struct Wanted {
     pub(crate) compose: bool,
     /// Clocks and disks that fail on request.
     pub(crate) faults: bool,
+    /// Running tests under valgrind.
+    pub(crate) memcheck: bool,
 }
 
 /// Sees to it that all of it is there; `true` where something had to be installed.
@@ -73,6 +77,7 @@ pub(crate) fn provide(wanted: Wanted) -> Result<bool> {
         (wanted.compose, COMPOSE),
         (wanted.faults, DISKS),
         (wanted.faults, FAKETIME),
+        (wanted.memcheck, VALGRIND),
     ];
     let missing: Vec<Need> = needs.into_iter().filter_map(|(wanted, need)| (wanted && !(need.met)()).then_some(need)).collect();
     if missing.is_empty() {
