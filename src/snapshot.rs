@@ -106,6 +106,7 @@ impl Snapshot {
     pub(crate) fn take(&self) -> HealthReply {
         let state = self.lifecycle.state();
         let episode = self.progress.episode.load(Relaxed);
+        let last = self.progress.last_episode();
         let nats = match self.link.as_ref().map(Link::status) {
             None => NatsHealth { state: "off".to_owned(), reconnects: 0 },
             Some(s) => NatsHealth { state: s.state.as_str().to_owned(), reconnects: s.connects.saturating_sub(1) },
@@ -118,9 +119,14 @@ impl Snapshot {
             started_at: Some(self.started_at()),
             state: state.as_str().to_owned(),
             episode_id: (episode != 0).then(|| self.facts.instance.episode(episode).to_string()),
+            experiment_id: self.facts.experiment.as_ref().map(ToString::to_string),
+            run_id: self.facts.run,
+            generation_id: self.facts.generation.as_ref().map(ToString::to_string),
             tic: self.progress.tic.load(Relaxed),
             steps_per_second: self.steps_per_second(),
             seconds_since_step: self.seconds_since_step(),
+            episodes_completed: self.progress.episodes_done.load(Relaxed),
+            kill_rate: (last.number != 0).then_some(last.kill_rate),
             engine: EngineHealth {
                 pid: self.progress.engine().and_then(|e| e.pid()),
                 restarts: self.progress.engine_restarts.load(Relaxed),

@@ -14,6 +14,7 @@ mod kubernetes;
 mod logs;
 mod policies;
 mod process;
+mod schemas;
 mod security;
 mod support;
 mod wire;

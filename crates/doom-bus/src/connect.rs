@@ -10,7 +10,7 @@ use async_nats::{Client, Event};
 use rand::Rng;
 use tokio::sync::watch;
 
-use crate::{Auth, ConnectError, Refusal, Tls, refusal, throttle::Throttle};
+use crate::{Auth, ConnectError, Refusal, Tls, refusal, refusals::Refusals, throttle::Throttle};
 
 /// Pings this far apart. The client gives up when two are unanswered and the next is due, at the latest four intervals after the last
 /// answer, so that a dead peer is noticed within ten seconds.
@@ -97,7 +97,7 @@ pub struct Status {
 pub struct Link {
     client: Client,
     status: watch::Receiver<Status>,
-    refusals: watch::Receiver<String>,
+    refusals: watch::Receiver<Refusals>,
 }
 
 impl Link {
@@ -127,6 +127,12 @@ impl Link {
         })
     }
 
+    /// Watches what the server has refused; a permission that is missing is said there alone.
+    #[must_use]
+    pub fn refusals(&self) -> watch::Receiver<Refusals> {
+        self.refusals.clone()
+    }
+
     /// Watches the state.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Status> {
@@ -137,13 +143,13 @@ impl Link {
     /// call do not count.
     pub fn refused(&self, subject: &str) -> impl Future<Output = String> + Send + use<> {
         let mut refusals = self.refusals.clone();
-        refusals.mark_unchanged();
+        let before = refusals.borrow_and_update().total();
         let subject = subject.to_ascii_lowercase();
         async move {
             while refusals.changed().await.is_ok() {
-                let words = refusals.borrow_and_update().clone();
-                if words.to_ascii_lowercase().contains(&subject) {
-                    return words;
+                let said = refusals.borrow_and_update();
+                if let Some(words) = said.since(before).find(|words| words.to_ascii_lowercase().contains(&subject)) {
+                    return words.to_owned();
                 }
             }
             std::future::pending().await
@@ -184,7 +190,7 @@ impl Link {
 /// [`ConnectError`] for what can be known to be wrong before the first try.
 pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     let (sender, status) = watch::channel(Status { state: LinkState::Connecting, connects: 0, losses: 0, refusal: None });
-    let (refused, refusals) = watch::channel(String::new());
+    let (refusing, refusals) = watch::channel(Refusals::default());
     let servers: Vec<async_nats::ServerAddr> = settings
         .url
         .split(',')
@@ -195,7 +201,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
     let auth = settings.auth.or_of_url(&servers);
     let watcher = Arc::new(Watcher {
         sender,
-        refused,
+        refusing,
         connection: settings.name.clone(),
         auth: auth.clone(),
         youth: Mutex::default(),
@@ -286,7 +292,7 @@ fn backoff(attempt: usize) -> Duration {
 /// Translates the client's events into the state, and says what an operator must know.
 struct Watcher {
     sender: watch::Sender<Status>,
-    refused: watch::Sender<String>,
+    refusing: watch::Sender<Refusals>,
     connection: String,
     youth: Mutex<Youth>,
     auth: Auth,
@@ -340,7 +346,7 @@ impl Watcher {
             Event::ServerError(error) => match refusal::classify(&error.to_string()) {
                 Some(refusal) => self.refuse(refusal, &error.to_string()),
                 None => {
-                    self.refused.send_replace(error.to_string());
+                    self.refusing.send_modify(|refusals| refusals.add(error.to_string()));
                     if let Some(held_back) = self.refusal_lines.lock().unwrap_or_else(PoisonError::into_inner).pass() {
                         tracing::warn!(%error, held_back, "the NATS server refused something");
                     }

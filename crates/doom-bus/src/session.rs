@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_nats::service::ServiceExt;
-use doom_protocol::{HealthReply, Subjects};
+use doom_protocol::{HealthReply, Subjects, service};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{Identity, Link, LinkState, health_trap, older_namesake};
@@ -62,8 +62,12 @@ pub struct Session {
 impl Session {
     /// Runs until the connection is closed; keeps `ready` true to what is the case.
     pub async fn run(self, ready: watch::Sender<Readiness>, events: mpsc::Sender<SessionEvent>) {
-        let metadata = HashMap::from([("id".to_owned(), self.agent.clone()), ("instance".to_owned(), self.identity.instance.to_string())]);
-        let service = self.link.client().service_builder().metadata(metadata).start("doom-agent", &self.version).await;
+        let metadata = HashMap::from([
+            (service::ID.to_owned(), self.agent.clone()),
+            (service::INSTANCE.to_owned(), self.identity.instance.to_string()),
+            (service::ROOT.to_owned(), self.subjects.root().to_string()),
+        ]);
+        let service = self.link.client().service_builder().metadata(metadata).start(service::NAME, &self.version).await;
         // Held for the life of the session: dropping it ends the registration.
         let _service = service.map_err(|error| tracing::warn!(%error, "cannot register as a NATS micro service")).ok();
         let mut status = self.link.watch();

@@ -50,6 +50,7 @@ impl FromStr for Verb {
 
 /// The optional body of a command; filters are ANDed, an empty body addresses everyone who hears it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ControlRequest {
     /// Free text for the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,6 +122,7 @@ impl Foreign<'_> {
 
 /// Sent when the commanded state is reached, or when it cannot be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ControlReply {
     /// Who answers.
     pub agent_id: String,

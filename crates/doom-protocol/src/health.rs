@@ -6,6 +6,7 @@ use crate::{Instance, Payload};
 
 /// What an agent says of itself. Null only here: no episode open yet, no engine process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HealthReply {
     /// Who answers.
     pub agent_id: String,
@@ -22,12 +23,27 @@ pub struct HealthReply {
     pub state: String,
     /// The open episode.
     pub episode_id: Option<String>,
+    /// The experiment, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment_id: Option<String>,
+    /// The experiment's run, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<u64>,
+    /// The generation, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<String>,
     /// The controller's last map tic.
     pub tic: u32,
     /// Over the last second or so.
     pub steps_per_second: f64,
     /// Null before the first step.
     pub seconds_since_step: Option<f64>,
+    /// Episodes of this process that ended by themselves.
+    #[serde(default)]
+    pub episodes_completed: u64,
+    /// Kills per minute of survival in the last episode; null before one has ended.
+    #[serde(default)]
+    pub kill_rate: Option<f64>,
     /// The engine's process.
     pub engine: EngineHealth,
     /// The connection.
@@ -50,6 +66,7 @@ impl Payload for HealthReply {
 
 /// The engine's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EngineHealth {
     /// Null where there is no process (the mock, or while recovering).
     pub pid: Option<u32>,
@@ -59,6 +76,7 @@ pub struct EngineHealth {
 
 /// The connection to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NatsHealth {
     /// `connected`, `connecting`, `reconnecting` or `off`.
     pub state: String,
@@ -68,6 +86,7 @@ pub struct NatsHealth {
 
 /// Counts over action, observe, score and death.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LedgerSummary {
     /// How many seqs were given.
     pub produced: u64,
@@ -81,6 +100,7 @@ pub struct LedgerSummary {
 
 /// The record lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordsHealth {
     /// Waiting for a stream's acknowledgement.
     pub spooled: u64,

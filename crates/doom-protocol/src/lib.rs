@@ -12,6 +12,9 @@ mod health;
 mod id;
 pub mod pattern;
 pub mod payload;
+#[cfg(test)]
+mod schema;
+pub mod service;
 pub mod stream;
 mod subject;
 mod time;

@@ -108,6 +108,20 @@ pub struct Subjects {
     pub heartbeat: String,
 }
 
+impl SubjectRoot {
+    /// One command to every agent that hears it and is addressed by its body.
+    #[must_use]
+    pub fn broadcast(&self, verb: Verb) -> String {
+        format!("{self}.system.control.{verb}")
+    }
+
+    /// Everything below it, for who counts messages.
+    #[must_use]
+    pub fn everything(&self) -> String {
+        format!("{self}.>")
+    }
+}
+
 impl Subjects {
     /// For an agent under a root.
     #[must_use]

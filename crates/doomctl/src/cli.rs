@@ -9,7 +9,7 @@ use cli_common::{
 };
 use doom_protocol::SubjectRoot;
 
-use crate::{completions, dlq, experiment, export, replay, streams, watch, work::evaluate};
+use crate::{completions, dlq, experiment, export, operator, replay, streams, watch, work::evaluate};
 
 const CODES: &str = "\
 Results go to standard output, everything else to standard error. The connection's settings are those of doom-agent: --nats-user is
@@ -59,6 +59,20 @@ pub(crate) enum Command {
     Dlq(dlq::Arguments),
     /// Say whether the server answers, how fast, and what it is
     Ping,
+    /// Say which agents are there, one line each
+    Agents(operator::agents::Arguments),
+    /// Say how one agent is
+    Health(operator::health::Arguments),
+    /// Let agents stop between two steps
+    Pause(operator::control::Arguments),
+    /// Let paused agents go on
+    Resume(operator::control::Arguments),
+    /// Let agents close their episode, deliver what they owe, and end
+    Shutdown(operator::control::Arguments),
+    /// Show the agents live on the terminal
+    Top(operator::top::Arguments),
+    /// Say how far behind readers are, and how much is said
+    Lag(operator::lag::Arguments),
     /// Hand evaluations out to workers, and print and save their scores
     Evaluate(evaluate::Arguments),
     /// Plan and run designed experiments over the workers

@@ -9,6 +9,7 @@ mod dlq;
 mod events;
 mod experiment;
 mod export;
+mod operator;
 mod output;
 mod replay;
 mod settings;
@@ -19,6 +20,7 @@ mod work;
 use std::process::ExitCode;
 
 use cli_common::exit::{self, Failure};
+use doom_protocol::control::Verb;
 
 use self::cli::{Cli, Command};
 
@@ -51,6 +53,13 @@ fn start() -> Result<i32, Failure> {
             Command::Watch(arguments) => watch::run(&global, arguments).await,
             Command::Export(arguments) => export::run(&global, arguments).await,
             Command::Replay(arguments) => replay::run(&global, arguments).await,
+            Command::Agents(arguments) => operator::agents::run(&global, &arguments).await,
+            Command::Health(arguments) => operator::health::run(&global, &arguments).await,
+            Command::Pause(arguments) => operator::control::run(&global, Verb::Pause, &arguments).await,
+            Command::Resume(arguments) => operator::control::run(&global, Verb::Resume, &arguments).await,
+            Command::Shutdown(arguments) => operator::control::run(&global, Verb::Shutdown, &arguments).await,
+            Command::Top(arguments) => operator::top::run(&global, &arguments).await,
+            Command::Lag(arguments) => operator::lag::run(&global, &arguments).await,
         }
     })
 }

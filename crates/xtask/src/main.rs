@@ -6,6 +6,7 @@ mod fuzz;
 mod image;
 mod memcheck;
 mod progress;
+mod schemas;
 mod setup;
 mod soak;
 mod test;
@@ -80,6 +81,8 @@ enum Chore {
         #[arg(last = true, value_name = "ARGUMENT")]
         filter: Vec<String>,
     },
+    /// Write the JSON Schemas in docs/schemas from the types.
+    Schemas,
     /// Set up what is missing, build for release, and measure the agent beside bare loops and Python; --quick takes about a minute.
     #[command(disable_help_flag = true)]
     Bench {
@@ -135,6 +138,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Soak { arguments } => soak::soak(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz { seconds, target, keep } => fuzz::fuzz(&workspace, seconds, &target, keep),
         Chore::Memcheck { filter } => memcheck::memcheck(&workspace, &filter),
+        Chore::Schemas => schemas::schemas(&workspace).map(|()| ExitCode::SUCCESS),
         Chore::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
     }
 }

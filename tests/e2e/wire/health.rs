@@ -22,7 +22,7 @@ on_both!(
 );
 
 const HEALTH: &str = "clau-doom.agent.A.health";
-const SHAPE: [(&str, Shape); 17] = [
+const SHAPE: [(&str, Shape); 19] = [
     ("agent_id", Text),
     ("instance", Text),
     ("healthy", Flag),
@@ -33,6 +33,8 @@ const SHAPE: [(&str, Shape); 17] = [
     ("tic", Count),
     ("steps_per_second", Float),
     ("seconds_since_step", FloatOrNull),
+    ("episodes_completed", Count),
+    ("kill_rate", FloatOrNull),
     ("engine", Object),
     ("nats", Object),
     ("ledger", Object),

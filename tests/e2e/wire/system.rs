@@ -49,6 +49,9 @@ fn metrics_are_those_of_the_probe_each_on_a_subject_of_its_own(backend: Backend)
         text.lines().filter_map(|l| l.strip_prefix("doom_agent_")).map(|l| l.split('{').next().unwrap().to_owned()).collect();
     assert!(probed.len() > 10, "{text}");
     assert!(text.contains(r#"doom_agent_healthy{agent="A","#), "{text}");
+    for name in ["kill_rate", "steps_per_second", "decision_us_p99", "telemetry_dropped", "engine_restarts", "records_spooled"] {
+        assert!(probed.contains(name), "{name}: {text}");
+    }
     for name in &probed {
         let event = tap.wait(&format!("clau-doom.metrics.agent.A.{name}"), 2);
         check_envelope(&event, backend, "metrics.agent", false);

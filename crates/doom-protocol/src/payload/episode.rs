@@ -9,6 +9,7 @@ use crate::{Payload, Timestamp};
 
 /// In map units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Position {
     /// East.
     pub x: f64,
@@ -40,6 +41,7 @@ episode_payload!(
 
 /// Percentiles of the time that a decision took, microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DecisionTimes {
     /// The median.
     pub p50: u64,
@@ -51,6 +53,7 @@ pub struct DecisionTimes {
 
 /// What became of an episode's telemetry so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TelemetryCounts {
     /// Actions and observations given a seq.
     pub produced: u64,
@@ -135,6 +138,7 @@ episode_payload!(
 
 /// The generation's copy of a score, under its own type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct GenerationScore<'a>(pub Score<'a>);
 
@@ -144,6 +148,7 @@ impl Payload for GenerationScore<'_> {
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunMetadata<'a> {
     /// The run.
     pub run_id: u64,
@@ -157,6 +162,7 @@ pub struct RunMetadata<'a> {
 
 /// After each episode of an agent that has an experiment and a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExperimentRun<'a> {
     /// The agent.
     pub agent_id: Cow<'a, str>,

@@ -11,6 +11,7 @@ macro_rules! payload {
     ($(#[$doc:meta])* $name:ident, $type:literal, { $($(#[$fdoc:meta])* $field:ident : $ft:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         pub struct $name {
             $($(#[$fdoc])* pub $field: $ft,)*
         }
@@ -47,6 +48,7 @@ payload!(
 
 /// How far a run is, by who runs the experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunProgress {
     /// The run.
     pub run_id: u64,

@@ -23,6 +23,7 @@ episode_payload!(
         /// `png`, `jpeg` or `raw`.
         encoding: Cow<'a, str>,
         /// The picture; `raw` is the engine's own bytes, row by row from the top, planes one after the other.
+        #[cfg_attr(test, schemars(schema_with = "crate::schema::binary"))]
         data: Cow<'a, Bytes>,
     }
 );

@@ -26,6 +26,7 @@ macro_rules! episode_payload {
     ($(#[$doc:meta])* $name:ident, $type:literal, { $($(#[$fdoc:meta])* $field:ident : $ft:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         pub struct $name<'a> {
             /// The agent.
             pub agent_id: std::borrow::Cow<'a, str>,

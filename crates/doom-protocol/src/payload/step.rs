@@ -8,6 +8,7 @@ use super::{Values, episode_payload};
 
 /// The buttons of one action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pressed<'a> {
     /// Sum of 2^i over the pressed binary buttons, in scenario order.
     pub action_id: u64,

@@ -8,6 +8,7 @@ use crate::{EpisodeId, Instance, LedgerSummary, Payload, RecordsHealth, Timestam
 
 /// A fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorEvent<'a> {
     /// The agent.
     pub agent_id: Cow<'a, str>,
@@ -32,10 +33,12 @@ impl Payload for ErrorEvent<'_> {
 
 /// From and to, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SeqRange(pub u64, pub u64);
 
 /// Ready, recovering, stopped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lifecycle<'a> {
     /// The agent.
     pub agent_id: Cow<'a, str>,
@@ -71,6 +74,7 @@ impl Payload for Lifecycle<'_> {
 
 /// One number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Metric<'a> {
     /// The agent.
     pub agent_id: Cow<'a, str>,

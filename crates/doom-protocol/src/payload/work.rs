@@ -15,6 +15,7 @@ pub const DEFAULT_MOST_EPISODES: u64 = 500;
 
 /// Asks a worker to play episodes. Sent whole, in an envelope or bare; a worker that cannot play it says why and nobody tries again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EvaluationRequest {
     /// Unique within the generation: episodes that are recorded under it are not played again.
     pub evaluation_id: Id,
@@ -138,6 +139,7 @@ impl EvaluationRequest {
 
 /// How far a worker is with an evaluation; every second, and after each episode. Live only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EvaluationProgress {
     /// The worker.
     pub agent_id: String,
@@ -163,6 +165,7 @@ impl Payload for EvaluationProgress {
 
 /// How an evaluation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvaluationStatus {
     /// Every episode is recorded.
@@ -179,6 +182,7 @@ pub enum EvaluationStatus {
 
 /// One finished episode of an evaluation: the score record, and its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct EvaluationEpisode<'a>(pub Score<'a>);
 
@@ -188,6 +192,7 @@ impl Payload for EvaluationEpisode<'_> {
 
 /// What an evaluation came to: a record, and the bare reply to a request of the queue group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EvaluationResult {
     /// The worker that finished it.
     pub agent_id: String,

@@ -1,9 +1,10 @@
 //! `doomctl` from outside: the real binary against a real nats-server, or none.
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod connection;
 mod dlq;
 mod export;
+mod operator;
 mod replay;
 mod streams;
 mod support;

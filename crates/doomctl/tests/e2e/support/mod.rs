@@ -1,5 +1,6 @@
 //! Runs the real binary, with an environment of its own.
 
+mod agent;
 pub(crate) mod events;
 mod nats;
 
@@ -7,6 +8,7 @@ use std::process::{Command, Output};
 
 use nats_server_process::NatsServer;
 
+pub(crate) use agent::Agent;
 pub(crate) use nats::Nats;
 
 /// `doomctl` with these arguments, without any setting of whoever runs the tests.
