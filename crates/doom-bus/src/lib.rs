@@ -19,8 +19,6 @@ mod ledger;
 mod login;
 pub mod operator;
 mod outgoing;
-mod outgoing;
-mod records;
 mod records;
 mod refusal;
 mod refusals;
