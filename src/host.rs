@@ -40,12 +40,17 @@ impl Drop for HostEntry {
     }
 }
 
-/// The register; one that another user could have made or written is none.
-fn register() -> Result<PathBuf, String> {
+/// Where the register of this user's agents is.
+pub(crate) fn register_path() -> PathBuf {
     let shared = Path::new("/dev/shm");
     let base = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
+    base.join(format!("doom-agent-{}", rustix::process::geteuid().as_raw()))
+}
+
+/// The register; one that another user could have made or written is none.
+fn register() -> Result<PathBuf, String> {
     let us = rustix::process::geteuid().as_raw();
-    let path = base.join(format!("doom-agent-{us}"));
+    let path = register_path();
     // It may be there.
     let _ = DirBuilder::new().mode(0o700).create(&path);
     let found = fs::symlink_metadata(&path).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -84,8 +84,9 @@ fn name(cpu: usize, slot: usize) -> String {
     format!("cpu-{cpu}.{slot}")
 }
 
+/// The register that this user's agents on this host share ([`crate::host`]).
 fn common() -> PathBuf {
-    std::env::temp_dir().join(format!("doom-agent-{}", rustix::process::geteuid().as_raw()))
+    crate::host::register_path()
 }
 
 mod private {

@@ -147,7 +147,7 @@ fn a_payload_of_two_megabytes_is_refused_on_every_subject_of_the_agent() {
 fn a_flood_of_pauses_and_resumes_is_answered_and_the_last_word_holds() {
     let server = NatsServer::builder().start().unwrap();
     let flooded = Flooded::new(&server);
-    let verb = |n: usize| if n % 2 == 0 { "pause" } else { "resume" };
+    let verb = |n: usize| if n.is_multiple_of(2) { "pause" } else { "resume" };
     let answers = ask(&server.url(), 4_000, 50, |n| (format!("{CONTROL}.{}", verb(n)), Vec::new()));
     let refused = answers.iter().filter(|a| a["ok"] == false).count();
     println!("pauses and resumes: {refused} of {} refused", answers.len());
