@@ -163,7 +163,7 @@ impl Agent {
     /// Whether its process may write to files.
     pub(crate) fn limit_disk(&self, limited: bool) {
         let none = Rlimit { current: None, maximum: None };
-        if let Ok(now) = prlimit(self.pid(), Resource::Fsize, none.clone()) {
+        if let Ok(now) = prlimit(self.pid(), Resource::Fsize, none) {
             let maximum = now.maximum;
             let current = if limited { Some(0) } else { maximum };
             let _ = prlimit(self.pid(), Resource::Fsize, Rlimit { current, maximum });

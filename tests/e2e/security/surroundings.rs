@@ -99,7 +99,10 @@ fn an_agent_without_rights_plays_and_writes_only_below_its_state_directory(backe
     let engine = house.path().join("engine");
     if backend == Backend::Engine {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor/vizdoom/engine");
-        copy_tree(&std::env::var_os("VIZDOOM_DIR").map_or(built, PathBuf::from), &engine);
+        let given = std::env::var_os("VIZDOOM_DIR").map_or(built, PathBuf::from);
+        copy_tree(&given, &engine);
+        // The engine looks for its libraries beside its folder.
+        copy_tree(&given.parent().unwrap().join("vizdoom.libs"), &house.path().join("vizdoom.libs"));
     }
     let own = state.path().join("agent");
     fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
