@@ -55,7 +55,9 @@ impl Project {
         if plugin {
             command.arg("compose");
         }
-        self.files.iter().for_each(|file| drop(command.args(["--file", file])));
+        for file in &self.files {
+            command.args(["--file", file]);
+        }
         command.args(["--project-name", &self.name]).args(arguments).envs(self.variables.iter().map(|(k, v)| (k, v)));
         let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -31,7 +31,7 @@ pub fn duration(s: &str) -> Result<Duration, String> {
 /// What stands for the name of this host; no id can look like it.
 const HOSTNAME: &str = "@hostname";
 
-/// An id, or [`HOSTNAME`].
+/// An id, or `@hostname` for the name of this host without its domain.
 pub fn agent_id(s: &str) -> Result<Id, String> {
     if s == HOSTNAME {
         return id_of_host(&rustix::system::uname().nodename().to_string_lossy());

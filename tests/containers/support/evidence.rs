@@ -14,7 +14,6 @@ pub(crate) const SCORE: &str = "clau-doom.agent.*.score";
 /// A stored message.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
-    pub(crate) subject: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) payload: Value,
 }
@@ -113,7 +112,7 @@ async fn read(cluster: &Cluster, stream: &str, subject: &str) -> Result<Vec<Stor
         let headers = message.headers.iter().flat_map(|h| h.iter());
         let headers = headers.map(|(name, values)| (name.to_string(), values.first().map(ToString::to_string).unwrap_or_default()));
         let mut body: Value = serde_json::from_slice(&message.payload)?;
-        all.push(Stored { subject: message.subject.to_string(), headers: headers.collect(), payload: body["payload"].take() });
+        all.push(Stored { headers: headers.collect(), payload: body["payload"].take() });
     }
     Ok(all)
 }

@@ -1,7 +1,7 @@
 //! Engines that die, hang or do not come up, and agents that are killed beside them: what is said, how soon the game goes on, and that nothing
 //! is left of either.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
@@ -136,8 +136,10 @@ fn the_run_directory_of_a_killed_agent_goes_with_the_next_start_of_any(backend: 
 mod engine_alone {
     //! What only a process of its own can leave behind.
 
+    use std::time::Duration;
+
     use super::*;
-    use crate::support::{faults::engine_pid, gone_within};
+    use crate::support::{faults::engine_pid, process::gone_within};
 
     /// What is in shared memory of this instance.
     fn shared_memory(instance: &str) -> usize {

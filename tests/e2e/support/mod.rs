@@ -6,7 +6,7 @@ mod gate;
 pub(crate) mod http;
 mod jetstream;
 mod mount;
-mod process;
+pub(crate) mod process;
 mod proxy;
 mod shape;
 mod tap;
@@ -21,7 +21,7 @@ pub(crate) use self::{
     gate::Gate,
     jetstream::JetStream,
     mount::Mount,
-    process::{Usage, gone_within},
+    process::Usage,
     proxy::{Proxy, Side, Way},
     shape::{Shape, assert_shape, instant},
     tap::{Event, Tap},

@@ -1,10 +1,8 @@
 //! What a process uses, and whether it is gone, from `/proc`.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+#[cfg(feature = "vizdoom")]
+use std::time::Instant;
+use std::{fs, path::Path, time::Duration};
 
 /// What may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +36,7 @@ impl Usage {
 }
 
 /// Waits until a process has ended (whoever inherits it may take a moment to reap it); how long that took.
+#[cfg(feature = "vizdoom")]
 pub(crate) fn gone_within(pid: i32, bound: Duration) -> Duration {
     let since = Instant::now();
     while fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).is_ok_and(|s| !s.contains(") Z ")) {
