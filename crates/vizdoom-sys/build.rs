@@ -11,17 +11,16 @@ use std::{
 /// The version that the shim is written for; the engine refuses a library of another one.
 const VERSION: &str = "1.3.2";
 
-const LIBVIZDOOM: [&str; 8] = [
+const LIBVIZDOOM: [&str; 7] = [
     "ViZDoomConfigLoader",
     "ViZDoomController",
     "ViZDoomExceptions",
     "ViZDoomGame",
-    "ViZDoomMessageQueue",
     "ViZDoomPathHelpers",
     "ViZDoomSharedMemory",
     "ViZDoomUtilities",
 ];
-const SHIM: [&str; 3] = ["vizdoom_shim", "game", "process"];
+const SHIM: [&str; 4] = ["vizdoom_shim", "game", "process", "queue"];
 /// What the static libraries of Boost need of each other comes last.
 const BOOST: [&str; 4] = ["boost_filesystem", "boost_thread", "boost_chrono", "boost_atomic"];
 
