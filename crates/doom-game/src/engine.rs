@@ -111,8 +111,9 @@ impl VizdoomBackend {
             fs::copy(settings, &copy).map_err(|e| GameError::Scenario(format!("cannot copy {}: {e}", settings.display())))?;
             config.engine_config = Some(copy);
         }
-        if scenario.buffers.audio {
-            tracing::warn!(scenario = scenario.name, "the audio buffer stays off: nothing here listens to it");
+        let unread = scenario.buffers.unread();
+        if !unread.is_empty() {
+            tracing::info!(scenario = scenario.name, "nothing here reads these buffers, they stay off: {}", unread.join(", "));
         }
         let labels = config.buffers.labels;
         let game = Game::start(&config, factory.start_timeout).map_err(start_error)?;
@@ -272,20 +273,8 @@ fn config(scenario: &Scenario, files: &GameFiles, schema: &Schema, executable: &
         screen_flashes: r.screen_flashes,
         all_frames: r.all_frames,
     };
-    let b = &scenario.buffers;
-    config.buffers = vizdoom::Buffers {
-        depth: b.depth,
-        labels: b.labels,
-        automap: b.automap.then(|| vizdoom::Automap {
-            mode: b.automap_mode.name().into(),
-            rotate: b.automap_rotate,
-            textures: b.automap_render_textures,
-            sprites: b.automap_render_objects_as_sprites,
-        }),
-        objects: b.objects_info,
-        sectors: b.sectors_info,
-        notifications_tics: if b.notifications { b.notifications_size.max(1) } else { 0 },
-    };
+    // Of the scenario's other buffers an `Observation` has nothing; the engine need not fill them.
+    config.buffers.labels = scenario.buffers.labels;
     let w = &scenario.rewards;
     config.rewards = vizdoom::Rewards {
         living: w.living_reward,

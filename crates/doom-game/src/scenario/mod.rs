@@ -144,6 +144,22 @@ impl Default for Buffers {
     }
 }
 
+impl Buffers {
+    /// What the scenario asks for and an [`Observation`](crate::Observation) has no room for, by the names of the switches.
+    #[must_use]
+    pub fn unread(&self) -> Vec<&'static str> {
+        let switches = [
+            (self.depth, "depth_buffer_enabled"),
+            (self.automap, "automap_buffer_enabled"),
+            (self.objects_info, "objects_info_enabled"),
+            (self.sectors_info, "sectors_info_enabled"),
+            (self.audio, "audio_buffer_enabled"),
+            (self.notifications, "notifications_buffer_enabled"),
+        ];
+        switches.into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+    }
+}
+
 /// A scenario, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
