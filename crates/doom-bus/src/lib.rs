@@ -33,7 +33,7 @@ pub mod work;
 pub use api::ApiError;
 pub use backlog::{Left, RecordSettings};
 pub use connect::{ConnectSettings, Link, LinkState, Status, connect};
-pub use control::{Command, serve_control};
+pub use control::{Command, Standing, serve_control};
 pub use frames::{FrameCounts, publish_frames};
 pub use health::serve_health;
 pub use identity::{Identity, older_namesake};
