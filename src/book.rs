@@ -2,7 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
 };
 
 use crate::encode::RunFacts;
@@ -15,11 +21,15 @@ const REMEMBERED: usize = 1024;
 pub(crate) struct Book {
     /// By the first episode that each holds for.
     pages: Mutex<VecDeque<Arc<RunFacts>>>,
+    /// A worker's, between two evaluations.
+    at_rest: Arc<RunFacts>,
+    rests: AtomicBool,
 }
 
 impl Book {
     pub(crate) fn new(facts: RunFacts) -> Self {
-        Self { pages: Mutex::new(VecDeque::from([Arc::new(facts)])) }
+        let facts = Arc::new(facts);
+        Self { pages: Mutex::new(VecDeque::from([Arc::clone(&facts)])), at_rest: facts, rests: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<RunFacts>>> {
@@ -33,6 +43,17 @@ impl Book {
             pages.pop_front();
         }
         pages.push_back(Arc::new(facts));
+        self.rests.store(false, Release);
+    }
+
+    /// What was turned to last has been played to its end.
+    pub(crate) fn rest(&self) {
+        self.rests.store(true, Release);
+    }
+
+    /// What is played for at the moment: between two evaluations that of the process itself, which is nothing.
+    pub(crate) fn played(&self) -> Arc<RunFacts> {
+        if self.rests.load(Acquire) { Arc::clone(&self.at_rest) } else { self.now() }
     }
 
     /// Those that were turned to last.

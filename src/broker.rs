@@ -43,7 +43,7 @@ impl Broker {
             link.connected_within(NATS_WITHIN).await.map_err(unreachable)?;
         }
         if server.is_some() {
-            doom_bus::create_streams(link.client(), config.root.as_str()).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
+            doom_bus::create_streams(&link, config.root.as_str()).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
         }
         fits::check(config, &link).await?;
         if server.is_none() && link.status().connects == 0 {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use doom_bus::{StreamFinding, find_stream, health_trap};
+use doom_bus::{ApiError, find_stream, health_trap};
 use doom_game::GameError;
 use doom_protocol::Subjects;
 
@@ -96,15 +96,15 @@ async fn broker(config: &Config) -> Result<i32, Failure> {
     }
     let subjects = Subjects::new(&config.root, &config.id);
     for subject in [&subjects.score, &subjects.death, &subjects.lifecycle, &subjects.error] {
-        let found = match find_stream(link.client(), subject).await {
-            StreamFinding::Stream(name) => format!("{subject} is stored by {name}"),
-            StreamFinding::None => format!("{subject} is taken by no stream: records are published live and kept until one does"),
-            StreamFinding::NoJetStream => format!("{subject}: JetStream is not enabled, records are published live only"),
-            StreamFinding::Unknown(why) => format!("{subject}: cannot be told ({why})"),
+        let found = match find_stream(&link, subject).await {
+            Ok(Some(name)) => format!("{subject} is stored by {name}"),
+            Ok(None) => format!("{subject} is taken by no stream: records are published live and kept until one does"),
+            Err(ApiError::NoJetStream) => format!("{subject}: JetStream is not enabled, records are published live only"),
+            Err(why) => format!("{subject}: cannot be told ({why})"),
         };
         line("stream", found);
     }
-    let trap = health_trap(link.client(), &subjects.health).await;
+    let trap = health_trap(&link, &subjects.health).await;
     link.close().await;
     match trap {
         Some(stream) => Err(Failure::new(

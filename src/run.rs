@@ -183,16 +183,11 @@ impl Agent {
         let (ready_in, ready) = watch::channel(if link.is_none() { Readiness::Ready } else { Readiness::NotConnected });
         if let Some(link) = &link {
             let refused = |e: &dyn std::fmt::Display| Failure::new(exit::INTERNAL, format!("the NATS client refuses a subscription: {e}"));
-            let now = {
+            let standing = {
                 let snapshot = Arc::clone(&snapshot);
-                Box::new(move || {
-                    (snapshot.lifecycle.state().as_str().to_owned(), snapshot.progress.tic.load(std::sync::atomic::Ordering::Relaxed))
-                })
+                Box::new(move || snapshot.standing())
             };
-            let text = |id: &Option<doom_protocol::Id>| id.as_ref().map(ToString::to_string);
-            let control =
-                serve_control(link, &subjects, config.id.clone(), text(&config.experiment), text(&config.generation), now, commands_in)
-                    .await;
+            let control = serve_control(link, &subjects, config.id.clone(), standing, commands_in).await;
             services.spawn(control.map_err(|e| refused(&e))?);
             let take = {
                 let snapshot = Arc::clone(&snapshot);

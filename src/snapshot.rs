@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doom_bus::{FrameCounts, Ledger, Link, LinkState};
+use doom_bus::{FrameCounts, Ledger, Link, LinkState, Standing};
 use doom_protocol::{EngineHealth, HealthReply, NatsHealth};
 
 use crate::{
@@ -103,10 +103,22 @@ impl Snapshot {
         progressing && self.ledger.records().lost == 0
     }
 
+    /// The state, and what commands may choose the agent by.
+    pub(crate) fn standing(&self) -> Standing {
+        let played = self.book.played();
+        Standing {
+            state: self.lifecycle.state().as_str().to_owned(),
+            tic: self.progress.tic.load(Relaxed),
+            experiment: played.experiment.clone(),
+            generation: played.generation.clone(),
+        }
+    }
+
     pub(crate) fn take(&self) -> HealthReply {
         let state = self.lifecycle.state();
         let episode = self.progress.episode.load(Relaxed);
         let last = self.progress.last_episode();
+        let played = self.book.played();
         let nats = match self.link.as_ref().map(Link::status) {
             None => NatsHealth { state: "off".to_owned(), reconnects: 0 },
             Some(s) => NatsHealth { state: s.state.as_str().to_owned(), reconnects: s.connects.saturating_sub(1) },
@@ -119,9 +131,10 @@ impl Snapshot {
             started_at: Some(self.started_at()),
             state: state.as_str().to_owned(),
             episode_id: (episode != 0).then(|| self.facts.instance.episode(episode).to_string()),
-            experiment_id: self.facts.experiment.as_ref().map(ToString::to_string),
-            run_id: self.facts.run,
-            generation_id: self.facts.generation.as_ref().map(ToString::to_string),
+            experiment_id: played.experiment.as_ref().map(ToString::to_string),
+            run_id: played.run,
+            generation_id: played.generation.as_ref().map(ToString::to_string),
+            evaluation_id: played.evaluation.as_ref().map(|e| e.id.to_string()),
             tic: self.progress.tic.load(Relaxed),
             steps_per_second: self.steps_per_second(),
             seconds_since_step: self.seconds_since_step(),

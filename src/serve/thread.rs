@@ -58,6 +58,7 @@ pub(crate) fn play(mut stage: Stage, thread: ThreadEnd) -> LoopEnd {
             LoopEnd::Engine(error) => PlayEnd::Fault(error.to_string()),
             LoopEnd::Data(reason) => PlayEnd::Refused(reason),
         };
+        thread.book.rest();
         // Whoever waited for it may have gone.
         let _ = job.end.send((end, game.finished));
         stage = game.into_stage();

@@ -12,11 +12,11 @@ use crate::support::{Backend, Event, Spec, Tap, WITHIN, faults::hanging, nats_wi
 
 on_both!(every_event_reply_and_record_is_as_its_schema_says);
 
-/// Every schema that is for a `type`; `experiment.run` has two, of which one must fit.
-struct Schemas(BTreeMap<String, Validator>);
+/// Every schema by its name: a `type`, or one that is its file's alone.
+pub(crate) struct Schemas(BTreeMap<String, Validator>);
 
 impl Schemas {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
         let read = |entry: std::io::Result<std::fs::DirEntry>| {
             let path = entry.unwrap().path();
@@ -28,10 +28,21 @@ impl Schemas {
     }
 
     #[track_caller]
-    fn check(&self, name: &str, value: &Value) {
+    pub(crate) fn check(&self, name: &str, value: &Value) {
         let validator = self.0.get(name).unwrap_or_else(|| panic!("no docs/schemas/{name}.json"));
         let problems: Vec<_> = validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(problems.is_empty(), "{name}: {problems:#?} in {value}");
+    }
+
+    /// A payload that travels bare, by the schema of its event.
+    #[track_caller]
+    pub(crate) fn check_payload(&self, name: &str, payload: &Value) {
+        let (trace_id, timestamp) = ("0".repeat(32), &payload["timestamp"]);
+        self.check(name, &json!({"type": name, "version": "1.0", "trace_id": trace_id, "timestamp": timestamp, "payload": payload}));
+    }
+
+    pub(crate) fn accepts(&self, name: &str, value: &Value) -> bool {
+        self.0[name].is_valid(value)
     }
 }
 
@@ -127,6 +138,6 @@ fn every_event_reply_and_record_is_as_its_schema_says(backend: Backend) {
     {
         let mut bad = observe.clone();
         *bad.pointer_mut(pointer).unwrap() = wrong;
-        assert!(!schemas.0["agent.observe"].is_valid(&bad), "{pointer}");
+        assert!(!schemas.accepts("agent.observe", &bad), "{pointer}");
     }
 }

@@ -30,6 +30,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const LEAST_EPISODES: usize = 3;
 /// How long a run may take beyond its window.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A server that has just started answers within this time.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// The agents' last words may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -103,8 +105,13 @@ impl Arena {
     pub(crate) async fn server(&self) -> Result<Server> {
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&self.directory).context("no folder for a run")?;
         let process = NatsServer::builder().jetstream(true).store_dir(folder.path().join("store")).start()?;
+        let settings = doom_bus::ConnectSettings { url: process.url(), name: "bench".to_owned(), ..Default::default() };
+        let link = doom_bus::connect(&settings).await.context("cannot connect to the server")?;
+        link.connected_within(CONNECTED_WITHIN).await.map_err(|e| anyhow!(e))?;
+        doom_bus::create_streams(&link, &SubjectRoot::default().to_string()).await.map_err(|e| anyhow!(e))?;
+        link.close().await;
+        // What measures is the plain client, without anything of ours.
         let client = async_nats::connect(process.url()).await.context("cannot connect to the server")?;
-        doom_bus::create_streams(&client, &SubjectRoot::default().to_string()).await.map_err(|e| anyhow!(e))?;
         Ok(Server { process, client, folder })
     }
 

@@ -6,7 +6,7 @@ use async_nats::{
 };
 use doom_protocol::header;
 
-use crate::{Link, StreamFinding, find_stream, spool::Record};
+use crate::{ApiError, Link, find_stream, spool::Record};
 
 /// A sequence can be overtaken this often (by a repetition of ours that is still under way) before the try counts as failed.
 const CONFLICTS: usize = 3;
@@ -43,16 +43,15 @@ pub(crate) enum Outcome {
 
 /// Tries once; a conflict about the expected sequence is resolved within the try.
 pub(crate) async fn attempt(task: Attempt) -> Outcome {
-    let client = task.link.client();
     let stream = match task.stream {
         Some(stream) => stream,
-        None => match find_stream(client, task.record.subject.as_str()).await {
-            StreamFinding::Stream(stream) => stream,
-            StreamFinding::None | StreamFinding::NoJetStream => return Outcome::NoStream,
-            StreamFinding::Unknown(error) => return Outcome::Failed(error),
+        None => match find_stream(&task.link, task.record.subject.as_str()).await {
+            Ok(Some(stream)) => stream,
+            Ok(None) | Err(ApiError::NoJetStream) => return Outcome::NoStream,
+            Err(error) => return Outcome::Failed(error.to_string()),
         },
     };
-    let context = jetstream::new(client.clone());
+    let context = jetstream::new(task.link.client().clone());
     let mut expected = task.last_sequence;
     for _ in 0..CONFLICTS {
         let mut message = PublishMessage::build().headers(task.record.headers.clone()).payload(task.record.payload.clone());

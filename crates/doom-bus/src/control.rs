@@ -33,12 +33,17 @@ pub struct Command {
     pub reply: oneshot::Sender<ControlReply>,
 }
 
-/// Who we are, for addressing.
-#[derive(Debug, Clone)]
-pub(crate) struct Addressee {
-    pub(crate) id: Id,
-    pub(crate) experiment: Option<String>,
-    pub(crate) generation: Option<String>,
+/// Where an agent stands at the moment: what an answer says that changes nothing, and by what a command may choose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The lifecycle's state.
+    pub state: String,
+    /// The controller's last map tic.
+    pub tic: u32,
+    /// The experiment that is played for; a worker's changes with each evaluation.
+    pub experiment: Option<Id>,
+    /// The generation, in the same way.
+    pub generation: Option<Id>,
 }
 
 /// Both control subscriptions.
@@ -46,13 +51,12 @@ pub(crate) struct Control {
     messages: futures::stream::Select<Subscriber, Subscriber>,
     client: Client,
     subjects: Subjects,
-    addressee: Addressee,
+    id: Id,
     commands: mpsc::Sender<Command>,
     bad: Throttle,
     /// Of what is obeyed more is worth a line; a flood is not.
     obeyed: Throttle,
-    /// The state and tic for an answer that changes nothing.
-    now: Box<dyn Fn() -> (String, u32) + Send + Sync>,
+    now: Box<dyn Fn() -> Standing + Send + Sync>,
 }
 
 /// Subscribes to both control families and returns the task that serves them until the connection ends.
@@ -63,9 +67,7 @@ pub async fn serve_control(
     link: &Link,
     subjects: &Subjects,
     id: Id,
-    experiment: Option<String>,
-    generation: Option<String>,
-    now: Box<dyn Fn() -> (String, u32) + Send + Sync>,
+    now: Box<dyn Fn() -> Standing + Send + Sync>,
     commands: mpsc::Sender<Command>,
 ) -> Result<impl Future<Output = ()> + Send + use<>, async_nats::SubscribeError> {
     let client = link.client().clone();
@@ -75,7 +77,7 @@ pub async fn serve_control(
         messages: select(own, all),
         client,
         subjects: subjects.clone(),
-        addressee: Addressee { id, experiment, generation },
+        id,
         commands,
         bad: Throttle::new(Duration::from_secs(5)),
         obeyed: Throttle::of(20, Duration::from_secs(5)),
@@ -122,7 +124,8 @@ impl Control {
                 return self.refuse(message.reply, reason).await;
             }
         };
-        if !request.addresses(&self.addressee.id, self.addressee.experiment.as_deref(), self.addressee.generation.as_deref()) {
+        let Standing { experiment, generation, .. } = (self.now)();
+        if !request.addresses(&self.id, experiment.as_ref().map(Id::as_str), generation.as_ref().map(Id::as_str)) {
             return;
         }
         if open.len() >= MOST_OPEN {
@@ -147,8 +150,8 @@ impl Control {
     }
 
     fn reply(&self, error: String) -> ControlReply {
-        let (state, tic) = (self.now)();
-        ControlReply { agent_id: self.addressee.id.to_string(), ok: false, state, tic, error: Some(error) }
+        let Standing { state, tic, .. } = (self.now)();
+        ControlReply { agent_id: self.id.to_string(), ok: false, state, tic, error: Some(error) }
     }
 
     async fn refuse(&self, to: Option<async_nats::Subject>, reason: String) {

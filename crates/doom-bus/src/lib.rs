@@ -3,6 +3,7 @@
 //! Data flows one way: the game thread offers slots to a [`LaneSender`]; a publisher task encodes and sends them; the [`Ledger`]
 //! says of every seq what became of it. Nothing here ever makes the game thread wait for the broker.
 
+mod api;
 mod attempt;
 mod backlog;
 mod connect;
@@ -29,9 +30,10 @@ mod telemetry;
 mod throttle;
 pub mod work;
 
+pub use api::ApiError;
 pub use backlog::{Left, RecordSettings};
 pub use connect::{ConnectSettings, Link, LinkState, Status, connect};
-pub use control::{Command, serve_control};
+pub use control::{Command, Standing, serve_control};
 pub use frames::{FrameCounts, publish_frames};
 pub use health::serve_health;
 pub use identity::{Identity, older_namesake};
@@ -45,7 +47,7 @@ pub use refusal::Refusal;
 pub use refusals::Refusals;
 pub use session::{Readiness, Session, SessionEvent};
 pub use spool::Spool;
-pub use streams::{StreamFinding, create_streams, find_stream, health_trap};
+pub use streams::{create_streams, find_stream, health_trap};
 pub use telemetry::{Sink, publish_telemetry};
 
 pub use async_nats::Subject;

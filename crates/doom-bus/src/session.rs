@@ -105,7 +105,7 @@ impl Session {
                     let _ = events.send(SessionEvent::Namesake(Box::new(other))).await;
                 }
                 () = tokio::time::sleep(LOOK_AGAIN), if trapped => {
-                    if health_trap(self.link.client(), &self.subjects.health).await.is_none() {
+                    if health_trap(&self.link, &self.subjects.health).await.is_none() {
                         seen = 0;
                     }
                 }
@@ -138,7 +138,7 @@ impl Session {
         if let Some(other) = older_namesake(&self.link, &self.subjects.health, self.identity).await {
             return SessionEvent::Namesake(Box::new(other));
         }
-        match health_trap(self.link.client(), &self.subjects.health).await {
+        match health_trap(&self.link, &self.subjects.health).await {
             Some(stream) => SessionEvent::Trap(stream),
             None => SessionEvent::Ready,
         }

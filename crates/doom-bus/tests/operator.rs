@@ -12,7 +12,7 @@ use async_nats::{
     service::{Service, ServiceExt},
 };
 use doom_bus::{
-    ConnectSettings, Link, connect,
+    ApiError, ConnectSettings, Link, connect,
     operator::{self, OperatorError, Order, Outcome, Reply, Target},
 };
 use doom_protocol::{
@@ -41,7 +41,7 @@ async fn link(url: &str) -> Link {
 
 /// Answers as an agent would.
 struct FakeAgent {
-    _service: Service,
+    _service: Option<Service>,
     task: JoinHandle<()>,
     instance: Instance,
 }
@@ -61,6 +61,11 @@ enum Manner {
 }
 
 async fn fake(url: &str, root: &SubjectRoot, agent: &str, generation: Option<&str>, manner: Manner) -> FakeAgent {
+    fake_as(url, root, agent, generation, manner, true).await
+}
+
+/// `registered`: as a micro service.
+async fn fake_as(url: &str, root: &SubjectRoot, agent: &str, generation: Option<&str>, manner: Manner, registered: bool) -> FakeAgent {
     let client = async_nats::connect(url).await.unwrap();
     let (instance, subjects) = (Instance::new(), Subjects::new(root, &id(agent)));
     let metadata = HashMap::from([
@@ -68,7 +73,10 @@ async fn fake(url: &str, root: &SubjectRoot, agent: &str, generation: Option<&st
         (service::INSTANCE.to_owned(), instance.to_string()),
         (service::ROOT.to_owned(), root.to_string()),
     ]);
-    let service = client.service_builder().metadata(metadata).start(service::NAME, "0.1.0").await.unwrap();
+    let service = match registered {
+        true => Some(client.service_builder().metadata(metadata).start(service::NAME, "0.1.0").await.unwrap()),
+        false => None,
+    };
     let health = client.subscribe(subjects.health.clone()).await.unwrap();
     let own = client.subscribe(subjects.agent_control()).await.unwrap();
     let all = client.subscribe(subjects.system_control()).await.unwrap();
@@ -118,6 +126,7 @@ fn reply(agent: &Id, instance: Instance, generation: Option<&str>) -> HealthRepl
         experiment_id: None,
         run_id: None,
         generation_id: generation.map(str::to_owned),
+        evaluation_id: None,
         tic: 0,
         steps_per_second: 35.0,
         seconds_since_step: None,
@@ -150,6 +159,28 @@ async fn every_agent_below_the_root_is_found_and_no_other() {
     assert!(began.elapsed() < LONG / 2, "does not wait for the bound");
     let found: Vec<_> = found.into_iter().map(|f| (f.id.to_string(), f.instance)).collect();
     assert_eq!(found, [("A".to_owned(), Some(a.instance.to_string())), ("B".to_owned(), Some(b.instance.to_string()))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_no_service_is_known_by_what_a_stream_has_of_it() {
+    let server = server();
+    let (root, link) = (SubjectRoot::default(), link(&server.url()).await);
+    doom_bus::create_streams(&link, "clau-doom").await.unwrap();
+    let _agents = [
+        fake(&server.url(), &root, "A", None, Manner::Obeys).await,
+        fake_as(&server.url(), &root, "B", None, Manner::Obeys, false).await,
+        fake_as(&server.url(), &root, "C", None, Manner::Obeys, false).await,
+    ];
+    let context = jetstream::new(link.client().clone());
+    // C has never acted, and whoever was GONE does not answer any more.
+    for agent in ["A", "B", "GONE"] {
+        context.publish(format!("clau-doom.agent.{agent}.action"), "x".into()).await.unwrap().await.unwrap();
+    }
+    let began = Instant::now();
+    let members = operator::survey(&link, &root, LONG).await.unwrap();
+    let names: Vec<_> = members.iter().map(|m| (m.id.as_str(), m.health.is_some())).collect();
+    assert_eq!(names, [("A", true), ("B", true)]);
+    assert!(began.elapsed() < LONG / 2, "nobody is waited for who is gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,7 +275,7 @@ async fn a_missing_permission_is_said_at_once_with_its_subject() {
     let command = operator::command(&link, &root, &order, None, |_| {}).await.unwrap_err();
     assert!(matches!(&command, OperatorError::NotPermitted { subject, .. } if subject == "clau-doom.system.control.pause"), "{command}");
     let lag = operator::lag(&link, None).await.unwrap_err();
-    assert!(matches!(&lag, OperatorError::NotPermitted { subject, .. } if subject == "$JS.API.STREAM.LIST"), "{lag}");
+    assert!(matches!(&lag, OperatorError::Api(ApiError::NoPermission { subject, .. }) if subject == "$JS.API.STREAM.LIST"), "{lag}");
     let rates = operator::rates(&link, &root, LONG, str::to_owned).await.unwrap_err();
     assert!(matches!(&rates, OperatorError::NotPermitted { subject, .. } if subject == "clau-doom.>"), "{rates}");
     assert!(began.elapsed() < LONG / 2);
@@ -285,7 +316,7 @@ async fn lag_is_what_is_pending_and_what_is_unacknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_jetstream_lag_says_so() {
     let server = NatsServer::builder().start().unwrap();
-    assert_eq!(operator::lag(&link(&server.url()).await, None).await, Err(OperatorError::NoJetStream));
+    assert_eq!(operator::lag(&link(&server.url()).await, None).await, Err(OperatorError::Api(ApiError::NoJetStream)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

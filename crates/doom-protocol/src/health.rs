@@ -32,6 +32,9 @@ pub struct HealthReply {
     /// The generation, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
+    /// In a worker: the evaluation that is played, whose are the three above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation_id: Option<String>,
     /// The controller's last map tic.
     pub tic: u32,
     /// Over the last second or so.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cli_common::exit::{self, Failure};
-use doom_bus::{ConnectSettings, Link};
+use doom_bus::{ApiError, ConnectSettings, Link};
 use serde::Serialize;
 
 use crate::{cli::Global, output};
@@ -28,6 +28,15 @@ pub(crate) async fn open(global: &Global) -> Result<Link, Failure> {
     let up = link.connected_within(ANSWER_WITHIN).await;
     up.map_err(|why| Failure::new(exit::UNAVAILABLE, format!("{why} at {}; give --nats URL", global.nats)))?;
     Ok(link)
+}
+
+/// The exit code where the JetStream API does not answer as asked.
+pub(crate) fn code_of(error: &ApiError) -> i32 {
+    match error {
+        ApiError::NoStream(_) => exit::DATA,
+        ApiError::NoPermission { .. } => exit::NO_PERMISSION,
+        _ => exit::UNAVAILABLE,
+    }
 }
 
 /// What a server says of itself.

@@ -13,12 +13,7 @@ use doom_protocol::{EventKind, Reading, Timestamp};
 use crate::{
     cli::Global,
     connection,
-    events::{
-        self,
-        selection::Selection,
-        writer::{Chunk, Look, Writer},
-    },
-    output,
+    events::{self, display::Display, writer::Chunk},
 };
 
 const AFTER: &str = "\
@@ -29,7 +24,7 @@ Scores and deaths alone are read from AGENT_RECORDS, where they stay for 30 days
 #[command(after_help = AFTER)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    selection: Selection,
+    display: Display,
     /// From this time on (2026-01-02T03:04:05Z), or so long ago (10m)
     #[arg(long, value_name = "TIME|DURATION", value_parser = since, conflicts_with = "seq")]
     since: Option<Timestamp>,
@@ -39,9 +34,6 @@ pub(crate) struct Arguments {
     /// 1x as it happened, another factor such as 10x, or max
     #[arg(long, default_value = "max", value_name = "SPEED")]
     speed: Speed,
-    /// End after so many events
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
 }
 
 /// A time, or how long ago it was.
@@ -59,7 +51,8 @@ fn since(text: &str) -> Result<Timestamp, String> {
 /// # Errors
 /// As `watch`.
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Failure> {
-    let Arguments { selection, since, seq, speed, count } = arguments;
+    let Arguments { display, since, seq, speed } = arguments;
+    let selection = &display.selection;
     let default = [EventKind::Action, EventKind::Observe, EventKind::Score, EventKind::Death];
     let results = selection.kinds_or(&default).iter().all(|kind| matches!(kind, EventKind::Score | EventKind::Death));
     let reading = if results { Reading::Kept } else { Reading::AsItHappened };
@@ -72,8 +65,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Fa
     let link = connection::open(global).await?;
     let consumer = source.consumer.start(start);
     let mut replay = Replay::open(&link, consumer, source.condition.clone(), speed).await.map_err(events::failure)?;
-    let look = Look { json: global.json, root: global.subject_root.clone(), conditions: vec![source.condition], most: count };
-    let writer = Writer::start(look, false)?;
+    let writer = display.start(global, vec![source.condition], false)?;
     let chunks = writer.chunks();
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let ended = loop {
@@ -90,7 +82,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Fa
         };
         match next {
             Ok(Some(events)) => {
-                if chunks.send(Chunk { events, source: 0 }).await.is_err() {
+                if chunks.send(Chunk::new(events, 0)).await.is_err() {
                     break Ok(exit::DONE);
                 }
             }
@@ -103,7 +95,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Fa
     replay.close().await;
     link.close().await;
     let code = ended.map_err(events::failure)?;
-    output::complain(format_args!("{} events", written.events));
+    written.say();
     Ok(code)
 }
 

@@ -1,17 +1,9 @@
 //! Each way in which streams are consumed, by nats-py (`tests/python/consumers.py`).
 
-use std::{path::Path, process::Command};
-
 use crate::support::{Backend, Spec, WITHIN, nats_with_streams, on_both};
 
 fn python(pattern: &str, url: &str) {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = here.join("vendor/python/bin/python");
-    assert!(python.is_file(), "no {}: run `cargo xtask setup`", python.display());
-    let client = Command::new(python).arg(here.join("tests/python/consumers.py")).args([pattern, url]).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&client.stdout), String::from_utf8_lossy(&client.stderr));
-    assert!(client.status.success(), "{out}\n{err}");
-    assert_eq!(out.trim(), pattern);
+    super::run("consumers.py", pattern, url);
 }
 
 /// Beside an agent that plays.

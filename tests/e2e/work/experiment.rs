@@ -13,7 +13,7 @@ use super::{program, worker};
 use crate::support::{Backend, JetStream, nats_with_streams};
 
 /// Two factors, two levels each, two replicates, three episodes: 8 runs, 24 episodes.
-const DESIGN: &str = r#"
+pub(super) const DESIGN: &str = r#"
 experiment = "x"
 scenario = "basic"
 policy = "cycle:ATTACK,NOOP"
@@ -31,19 +31,19 @@ sets = "set.episode_timeout"
 levels = [100, 200]
 "#;
 
-fn doomctl(server: &NatsServer, folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn doomctl(server: &NatsServer, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("doomctl"));
     command.args(arguments).env_clear().env("NATS_URL", server.url()).current_dir(folder);
     command
 }
 
 #[track_caller]
-fn run(mut command: Command) -> (Option<i32>, String, String) {
+pub(crate) fn run(mut command: Command) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-fn folder(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for (name, text) in files {
         std::fs::write(folder.path().join(name), text).unwrap();

@@ -1,8 +1,10 @@
 //! `serve`: evaluations asked of the queue group and taken from the work queue, workers that die, stop or fail, requests that are wrong.
 
-mod experiment;
+pub(crate) mod experiment;
+mod filters;
 mod queue;
 mod request;
+mod schemas;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::{Agent, Backend, JetStream, Spec, Tap, WITHIN};
 
 /// A worker with these further arguments, when it can be reached.
-fn worker(backend: Backend, id: &str, server: &NatsServer, arguments: &[&str]) -> Agent {
+pub(crate) fn worker(backend: Backend, id: &str, server: &NatsServer, arguments: &[&str]) -> Agent {
     let spec = Spec::bare(["serve", "--id", id, "--backend", backend.name(), "--nats", &server.url()]);
     spec.with(arguments).spawn_ready()
 }
@@ -32,7 +34,7 @@ fn queued(evaluation: &str) -> String {
 }
 
 /// The work queue, whose evaluations are given to another worker after this silence.
-fn queue(server: &NatsServer, ack_wait: Duration) -> JetStream {
+pub(crate) fn queue(server: &NatsServer, ack_wait: Duration) -> JetStream {
     let js = JetStream::open(&server.url());
     js.create("EVALUATIONS", &["clau-doom.evaluation.queued.*.*"], json!({"retention": "workqueue"}));
     let nanos = u64::try_from(ack_wait.as_nanos()).unwrap();

@@ -77,7 +77,7 @@ pub(crate) async fn run(full: &Full) -> Result<u8> {
     let root = SubjectRoot::default();
     let link = doom_bus::connect(&ConnectSettings { url: url.clone(), name: "demo".to_owned(), ..ConnectSettings::default() }).await?;
     link.connected_within(SOON).await.map_err(anyhow::Error::msg)?;
-    doom_bus::create_streams(link.client(), root.as_str()).await.map_err(anyhow::Error::msg)?;
+    doom_bus::create_streams(&link, root.as_str()).await.map_err(anyhow::Error::msg)?;
 
     step("a live watcher, an analytics consumer, two services that wait for the end of the experiment")?;
     let watcher = Watcher::start(&link).await?;
@@ -137,10 +137,10 @@ async fn experiment(full: &Full, url: &str) -> Result<()> {
 /// Gives every dead letter back to its subject.
 async fn redrive(link: &Link, root: &SubjectRoot) -> Result<()> {
     use doom_bus::dead_letters::{Filter, Letters, redrive};
-    let mut letters = Letters::open(link.client(), root, Filter::default()).await?;
+    let mut letters = Letters::open(link, root, Filter::default()).await?;
     while let Some(letter) = letters.next().await? {
         let what = json!({"subject": letter.subject, "deliveries": letter.deliveries, "error": letter.error});
-        writeln!(anstream::stdout(), "  dead letter {what}: {:?}", redrive(link.client(), &letter).await?)?;
+        writeln!(anstream::stdout(), "  dead letter {what}: {:?}", redrive(link, &letter).await?)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{ConsumeError, Consumer, Delivered, Retention, pull::Pull};
-use crate::Link;
+use crate::{Link, api};
 
 /// Reads a stream from the consumer's start to what was its end when reading began.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Batches {
     /// # Errors
     /// [`ConsumeError`]; nothing was delivered then.
     pub async fn open(link: &Link, consumer: Consumer, deadline: Duration) -> Result<Self, ConsumeError> {
-        super::api::connected(link).await?;
+        api::connected(link).await?;
         let retention = if consumer.durable.is_some() { Retention::All } else { Retention::None };
         let end = consumer.stream_end(link).await?;
         // A delivery stays ours for as long as we live.

@@ -6,8 +6,11 @@ use doom_protocol::{Id, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ConsumeError, api, pull::Position};
-use crate::Link;
+use super::{ConsumeError, pull::Position};
+use crate::{
+    Link,
+    api::{self, ApiError},
+};
 
 /// Where a new consumer begins. A durable one that is there already goes on where it stopped, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -158,27 +161,33 @@ impl Consumer {
         struct State {
             last_seq: u64,
         }
-        let found: Option<Stream> = api::ask(link, &self.stream, &format!("STREAM.INFO.{}", self.stream), &Value::Null).await?;
-        found.map(|stream| stream.state.last_seq).ok_or_else(|| ConsumeError::NoStream(self.stream.clone()))
+        let stream: Stream = api::ask(link, &format!("STREAM.INFO.{}", self.stream), &self.stream, &Value::Null).await?;
+        Ok(stream.state.last_seq)
     }
 
     /// Finds it or makes it.
     pub(super) async fn open(&self, link: &Link, retention: Retention) -> Result<Found, ConsumeError> {
         api::connected(link).await?;
         let Some(durable) = &self.durable else {
-            return self.create(link, retention, &format!("doom-{}", unique(link))).await;
+            return Ok(self.create(link, retention, &format!("doom-{}", unique(link))).await?);
         };
         durable.parse::<Id>().map_err(|e| ConsumeError::Name(durable.clone(), e.to_string()))?;
-        let found: Option<Found> = api::ask(link, &self.stream, &format!("CONSUMER.INFO.{}.{durable}", self.stream), &Value::Null).await?;
-        match found {
+        match self.find(link, durable).await? {
             Some(found) => self.same(link, retention, found),
-            None => self.create(link, retention, durable).await,
+            None => Ok(self.create(link, retention, durable).await?),
         }
     }
 
+    /// What the server says of the consumer of this name; `None` where it is not there.
+    pub(super) async fn find(&self, link: &Link, name: &str) -> Result<Option<Found>, ApiError> {
+        let what = format!("CONSUMER.INFO.{}.{name}", self.stream);
+        api::if_there(api::ask(link, &what, &self.stream, &Value::Null).await)
+    }
+
     /// Deletes it, where it is there.
-    pub(super) async fn delete(&self, link: &Link, name: &str) -> Result<(), ConsumeError> {
-        api::ask::<Value>(link, &self.stream, &format!("CONSUMER.DELETE.{}.{name}", self.stream), &Value::Null).await.map(drop)
+    pub(super) async fn delete(&self, link: &Link, name: &str) -> Result<(), ApiError> {
+        let what = format!("CONSUMER.DELETE.{}.{name}", self.stream);
+        api::if_there(api::ask::<Value>(link, &what, &self.stream, &Value::Null).await).map(drop)
     }
 
     fn same(&self, link: &Link, retention: Retention, found: Found) -> Result<Found, ConsumeError> {
@@ -203,7 +212,7 @@ impl Consumer {
         Err(ConsumeError::Different { stream: self.stream.clone(), durable: found.name, differs: differs.join(" and ") })
     }
 
-    pub(super) async fn create(&self, link: &Link, retention: Retention, name: &str) -> Result<Found, ConsumeError> {
+    pub(super) async fn create(&self, link: &Link, retention: Retention, name: &str) -> Result<Found, ApiError> {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let asked = self.asked(link);
         let mut config = json!({ "name": name, "ack_policy": retention.as_str(), "replay_policy": "instant", "max_waiting": 512 });
@@ -247,8 +256,7 @@ impl Consumer {
             several => set("filter_subjects", json!(several)),
         }
         let body = json!({ "stream_name": self.stream, "config": config });
-        let made: Option<Found> = api::ask(link, &self.stream, &what, &body).await?;
-        made.ok_or_else(|| ConsumeError::Broken(format!("stream {} does not take the consumer {name}", self.stream)))
+        api::ask(link, &what, &self.stream, &body).await
     }
 
     /// What the server is asked for: our subjects, or one that covers them where it is too old for several.

@@ -10,7 +10,6 @@
 //! ([`ConsumeError`]) before anything is delivered. Requests to the server and the parsing of what it sends are our own here, since the
 //! client library's consumer spends more on each message than reading it takes.
 
-mod api;
 mod batches;
 mod consumer;
 mod delivery;

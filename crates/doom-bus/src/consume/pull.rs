@@ -11,11 +11,11 @@ use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    ConsumeError, Consumer, Delivered, Retention, Start, api,
+    ConsumeError, Consumer, Delivered, Retention, Start,
     consumer::{Found, matches},
     delivery::{Answers, Info},
 };
-use crate::{Link, LinkState, Status};
+use crate::{ApiError, Link, LinkState, Status};
 
 /// How long a request stays with the server where nothing comes.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ pub(super) struct Position {
     pub(super) pending: u64,
 }
 
-type Words = Pin<Box<dyn Future<Output = String> + Send>>;
+type Refusal = Pin<Box<dyn Future<Output = ApiError> + Send>>;
 
 /// One consumer that is being read.
 pub(super) struct Pull {
@@ -53,7 +53,7 @@ pub(super) struct Pull {
     heard: Instant,
     status: watch::Receiver<Status>,
     connects: u64,
-    refused: Words,
+    refused: Refusal,
     position: Position,
     must_match: bool,
     answers: Arc<Answers>,
@@ -125,7 +125,7 @@ impl Pull {
             let message = tokio::select! {
                 biased;
                 message = self.messages.next() => message,
-                words = &mut self.refused => return Err(ConsumeError::NoPermission(words)),
+                refused = &mut self.refused => return Err(refused.into()),
                 changed = self.status.changed() => {
                     if changed.is_err() {
                         return Err(ConsumeError::Broken("the connection was closed".to_owned()));
@@ -161,8 +161,7 @@ impl Pull {
 
     /// Whether the server has anything more for us, asked afresh.
     pub(super) async fn anything_pending(&mut self) -> Result<bool, ConsumeError> {
-        let what = format!("CONSUMER.INFO.{}.{}", self.consumer.stream, self.name);
-        let found: Option<Found> = api::ask(&self.link, &self.consumer.stream, &what, &serde_json::Value::Null).await?;
+        let found = self.consumer.find(&self.link, &self.name).await?;
         Ok(found.is_some_and(|found| found.num_pending > 0 || found.delivered() > self.position.consumer_sequence))
     }
 
@@ -204,8 +203,8 @@ impl Pull {
             return Ok(Some(words));
         }
         if lower.contains("exceeded") || lower.contains("push based") || status.as_u16() == 400 {
-            let what = format!("a pull of {} from {}", self.consumer.batch, self.name);
-            return Err(ConsumeError::Refused { what, description: words, code: u64::from(status.as_u16()) });
+            let subject = format!("a pull of {} from {}", self.consumer.batch, self.name);
+            return Err(ApiError::Refused { subject, description: words, code: u64::from(status.as_u16()) }.into());
         }
         Ok(None)
     }
@@ -275,11 +274,9 @@ impl Pull {
         if self.retention != Retention::Explicit {
             return self.begin_anew().await;
         }
-        let what = format!("CONSUMER.INFO.{}.{}", self.consumer.stream, self.name);
-        let stream = &self.consumer.stream;
         let mut patience = Patience::default();
         let found: Option<Found> = loop {
-            match api::ask(&self.link, stream, &what, &serde_json::Value::Null).await {
+            match self.consumer.find(&self.link, &self.name).await {
                 Ok(found) => break found,
                 Err(error) => patience.wait(error).await?,
             }
@@ -287,7 +284,7 @@ impl Pull {
         match found {
             Some(_) => Ok(()),
             None => {
-                let (stream, consumer) = (stream.clone(), self.name.clone());
+                let (stream, consumer) = (self.consumer.stream.clone(), self.name.clone());
                 Err(ConsumeError::Gone { stream, consumer, reason: why.to_owned() })
             }
         }
@@ -313,7 +310,7 @@ impl Pull {
 }
 
 /// Deletes a consumer of ours and makes it again at a sequence.
-async fn anew(link: &Link, consumer: &Consumer, retention: Retention, name: &str, from: u64) -> Result<Found, ConsumeError> {
+async fn anew(link: &Link, consumer: &Consumer, retention: Retention, name: &str, from: u64) -> Result<Found, ApiError> {
     consumer.delete(link, name).await?;
     consumer.clone().start(Start::Sequence(from)).create(link, retention, name).await
 }
@@ -326,10 +323,8 @@ struct Patience {
 
 impl Patience {
     /// Waits before the next try; gives the error back where it will not pass, or after too many of them.
-    async fn wait(&mut self, error: ConsumeError) -> Result<(), ConsumeError> {
-        let passes =
-            matches!(error, ConsumeError::NoJetStream | ConsumeError::NoAnswer(..) | ConsumeError::NoServer(_) | ConsumeError::NoStream(_));
-        if !passes || self.tries >= TRIES {
+    async fn wait(&mut self, error: ApiError) -> Result<(), ApiError> {
+        if !error.passes() || self.tries >= TRIES {
             return Err(error);
         }
         self.tries += 1;
@@ -344,8 +339,8 @@ async fn subscribe(link: &Link) -> Result<(String, Subscriber), ConsumeError> {
     Ok((inbox, messages.map_err(|e| ConsumeError::Broken(format!("cannot subscribe to an inbox: {e}")))?))
 }
 
-fn refusal(link: &Link, stream: &str, name: &str, inbox: &str) -> Words {
+fn refusal(link: &Link, stream: &str, name: &str, inbox: &str) -> Refusal {
     let about = [format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"), format!("$JS.ACK.{stream}.{name}."), inbox.to_owned()]
-        .map(|s| link.refused(&s));
-    Box::pin(futures::future::select_all(about.map(Box::pin)).map(|(words, ..)| words))
+        .map(|subject| link.refused(&subject).map(|said| ApiError::NoPermission { subject, said }));
+    Box::pin(futures::future::select_all(about.map(Box::pin)).map(|(refused, ..)| refused))
 }

@@ -6,7 +6,7 @@ use doom_protocol::Condition;
 use tokio::time::Instant;
 
 use super::{ConsumeError, Consumer, Delivered, Retention, pull::Pull};
-use crate::Link;
+use crate::{Link, api};
 
 /// At most so many are handed over at once.
 const CHUNK: usize = 4096;
@@ -64,7 +64,7 @@ impl Replay {
     /// # Errors
     /// [`ConsumeError`]; nothing was delivered then.
     pub async fn open(link: &Link, consumer: Consumer, condition: Condition, speed: Speed) -> Result<Self, ConsumeError> {
-        super::api::connected(link).await?;
+        api::connected(link).await?;
         let end = consumer.stream_end(link).await?;
         let pull = Pull::open(link, Consumer { durable: None, ..consumer }, Retention::None).await?;
         let finished = pull.position().pending == 0;

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use async_nats::{
-    Client, HeaderMap,
+    HeaderMap,
     jetstream::{
         self,
         message::StreamMessage,
@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{identity, value};
-use crate::streams::{StreamsError, ask};
+use crate::{
+    Link,
+    api::{ApiError, ask},
+};
 
 const ADVISORY: &str = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.";
 
@@ -64,6 +67,13 @@ pub struct Letter {
     /// Under which it is given back.
     #[serde(skip)]
     pub(super) redrive_id: String,
+}
+
+impl Letter {
+    /// The message that it is about, and who gave it up.
+    pub(super) fn identity(&self) -> &str {
+        self.redrive_id.strip_prefix("redrive-").unwrap_or(&self.redrive_id)
+    }
 }
 
 /// `7` or `7-12`, a choice of sequences.
@@ -145,11 +155,11 @@ impl Letters {
     /// Those of a root that a filter takes, and the server's advisories.
     ///
     /// # Errors
-    /// [`StreamsError`]: no JetStream, no stream of dead letters.
-    pub async fn open(client: &Client, root: &SubjectRoot, filter: Filter) -> Result<Self, StreamsError> {
-        let info: Value = ask(client, &format!("STREAM.INFO.{DEAD_LETTERS}"), DEAD_LETTERS, &Value::Null).await?;
+    /// [`ApiError`]: no JetStream, no stream of dead letters.
+    pub async fn open(link: &Link, root: &SubjectRoot, filter: Filter) -> Result<Self, ApiError> {
+        let info: Value = ask(link, &format!("STREAM.INFO.{DEAD_LETTERS}"), DEAD_LETTERS, &Value::Null).await?;
         let number = |name: &str| info["state"][name].as_u64().unwrap_or_default();
-        let context = jetstream::new(client.clone());
+        let context = jetstream::new(link.client().clone());
         let stream = context.get_stream_no_info(DEAD_LETTERS).await.map_err(|e| broken(&e))?;
         let wanted = |pick: fn(&Sequences) -> u64| filter.sequences.iter().map(pick);
         let next = number("first_seq").max(wanted(|s| s.first).min().unwrap_or(1));
@@ -160,8 +170,8 @@ impl Letters {
     /// The next one.
     ///
     /// # Errors
-    /// [`StreamsError::Broken`] where it cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Letter>, StreamsError> {
+    /// [`ApiError::Broken`] where it cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Letter>, ApiError> {
         while self.next <= self.last {
             let found = self.stream.raw_message_builder().sequence(self.next).next_by_subject(">").send().await;
             let message = match found {
@@ -184,7 +194,7 @@ impl Letters {
     }
 
     /// `None` for what belongs to another root, or is no letter.
-    async fn read(&self, message: StreamMessage) -> Result<Option<Letter>, StreamsError> {
+    async fn read(&self, message: StreamMessage) -> Result<Option<Letter>, ApiError> {
         if message.subject.starts_with(ADVISORY) {
             return match serde_json::from_slice(&message.payload) {
                 Ok(advisory) => self.resolve(&message, advisory).await.map(Some),
@@ -195,7 +205,7 @@ impl Letters {
     }
 
     /// The message that an advisory is about.
-    async fn resolve(&self, message: &StreamMessage, advisory: Advisory) -> Result<Letter, StreamsError> {
+    async fn resolve(&self, message: &StreamMessage, advisory: Advisory) -> Result<Letter, ApiError> {
         let Advisory { stream, consumer, stream_seq, deliveries } = advisory;
         let original = match self.context.get_stream_no_info(&stream).await {
             Ok(of) => of.get_raw_message(stream_seq).await.map(Some).or_else(|e| match e.kind() {
@@ -262,8 +272,8 @@ fn time(message: &StreamMessage) -> Timestamp {
     Timestamp::from_system(message.time.into())
 }
 
-pub(super) fn broken(error: &dyn fmt::Display) -> StreamsError {
-    StreamsError::Broken { subject: DEAD_LETTERS.to_owned(), why: error.to_string() }
+pub(super) fn broken(error: &dyn fmt::Display) -> ApiError {
+    ApiError::Broken { subject: DEAD_LETTERS.to_owned(), why: error.to_string() }
 }
 
 #[cfg(test)]

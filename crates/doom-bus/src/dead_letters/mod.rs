@@ -6,10 +6,12 @@
 //! ours the server says in an advisory when it has delivered a message for the last time; these are stored beside the letters, and
 //! [`Letters`] finds the message that one is about.
 
+mod copies;
 mod letter;
 mod redrive;
 mod settle;
 
+pub use copies::Copies;
 pub use letter::{Filter, Kind, Letter, Letters, Sequences};
 pub use redrive::{Redriven, drop_letter, redrive};
 pub use settle::{Backoff, DeadLetterError, DeadLetters, Failed, Fate, SERVER_DELIVERIES};

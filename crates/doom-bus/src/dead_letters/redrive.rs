@@ -1,18 +1,15 @@
 //! A dead letter is given back to the subject that it had, once; or dropped.
 
-use async_nats::{
-    Client,
-    jetstream::{self, stream::RetentionPolicy},
-};
+use async_nats::jetstream::{self, stream::RetentionPolicy};
 use doom_protocol::{header, stream::DEAD_LETTERS};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Kind, Letter, letter::broken, of_the_message, settle::publish, value};
-use crate::streams::{StreamsError, ask};
-
-/// The server's code for a sequence that is not there (any more).
-const SEQUENCE_NOT_FOUND: [u64; 2] = [10_043, 10_057];
+use crate::{
+    Link,
+    api::{ApiError, ask, if_there},
+};
 
 /// What became of a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,10 +36,10 @@ pub enum Redriven {
 /// where the message is still the last of its subject.
 ///
 /// # Errors
-/// [`StreamsError`] where the letter cannot be erased; it has been given back then, and the same call again only erases.
-pub async fn redrive(client: &Client, letter: &Letter) -> Result<Redriven, StreamsError> {
+/// [`ApiError`] where the letter cannot be erased; it has been given back then, and the same call again only erases.
+pub async fn redrive(link: &Link, letter: &Letter) -> Result<Redriven, ApiError> {
     let Some(subject) = letter.subject.as_deref().filter(|_| !letter.gone) else { return Ok(Redriven::Gone) };
-    let context = jetstream::new(client.clone());
+    let context = jetstream::new(link.client().clone());
     let given_back = match earlier(&context, letter, subject).await {
         Some(earlier) => earlier,
         None => {
@@ -60,9 +57,9 @@ pub async fn redrive(client: &Client, letter: &Letter) -> Result<Redriven, Strea
         }
     };
     if letter.kind == Kind::Advisory {
-        leave_the_queue(client, &context, letter).await?;
+        leave_the_queue(link, &context, letter).await?;
     }
-    erase(client, DEAD_LETTERS, letter.sequence).await?;
+    erase(link, DEAD_LETTERS, letter.sequence).await?;
     let (stream, stream_sequence) = given_back;
     Ok(Redriven::GivenBack { stream, stream_sequence })
 }
@@ -70,9 +67,9 @@ pub async fn redrive(client: &Client, letter: &Letter) -> Result<Redriven, Strea
 /// Erases a letter for good. `false` where it is not there any more.
 ///
 /// # Errors
-/// [`StreamsError`].
-pub async fn drop_letter(client: &Client, sequence: u64) -> Result<bool, StreamsError> {
-    erase(client, DEAD_LETTERS, sequence).await
+/// [`ApiError`].
+pub async fn drop_letter(link: &Link, sequence: u64) -> Result<bool, ApiError> {
+    erase(link, DEAD_LETTERS, sequence).await
 }
 
 /// Where the same letter was given back before, and is the last message of its subject.
@@ -83,20 +80,16 @@ async fn earlier(context: &jetstream::Context, letter: &Letter, subject: &str) -
 }
 
 /// A work queue keeps what it will not deliver again; the copy takes its place.
-async fn leave_the_queue(client: &Client, context: &jetstream::Context, letter: &Letter) -> Result<(), StreamsError> {
+async fn leave_the_queue(link: &Link, context: &jetstream::Context, letter: &Letter) -> Result<(), ApiError> {
     let (Some(name), Some(sequence)) = (&letter.stream, letter.stream_sequence) else { return Ok(()) };
     let stream = context.get_stream(name).await.map_err(|e| broken(&e))?;
     if stream.cached_info().config.retention == RetentionPolicy::WorkQueue {
-        erase(client, name, sequence).await?;
+        erase(link, name, sequence).await?;
     }
     Ok(())
 }
 
-async fn erase(client: &Client, stream: &str, sequence: u64) -> Result<bool, StreamsError> {
+async fn erase(link: &Link, stream: &str, sequence: u64) -> Result<bool, ApiError> {
     let what = format!("STREAM.MSG.DELETE.{stream}");
-    match ask::<Value>(client, &what, stream, &json!({ "seq": sequence })).await {
-        Ok(_) => Ok(true),
-        Err(StreamsError::Refused { code, .. }) if SEQUENCE_NOT_FOUND.contains(&code) => Ok(false),
-        Err(error) => Err(error),
-    }
+    if_there(ask::<Value>(link, &what, stream, &json!({ "seq": sequence })).await).map(|there| there.is_some())
 }

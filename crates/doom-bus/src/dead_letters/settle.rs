@@ -110,13 +110,20 @@ pub struct DeadLetters {
 }
 
 /// What the server says of a delivery.
-struct Delivery {
+pub(super) struct Delivery {
     message: jetstream::Message,
     stream: String,
     consumer: String,
     sequence: u64,
     delivered: u64,
     stored_nanos: i128,
+}
+
+impl Delivery {
+    /// See [`identity`].
+    pub(super) fn identity(&self) -> String {
+        identity(&self.stream, self.sequence, &self.consumer, self.stored_nanos)
+    }
 }
 
 impl DeadLetters {
@@ -195,8 +202,8 @@ impl DeadLetters {
         }
     }
 
-    async fn store(&self, delivery: &Delivery, why: &str) -> Result<u64, DeadLetterError> {
-        let Delivery { message, stream, consumer, sequence, delivered, stored_nanos } = delivery;
+    pub(super) async fn store(&self, delivery: &Delivery, why: &str) -> Result<u64, DeadLetterError> {
+        let Delivery { message, stream, consumer, sequence, delivered, .. } = delivery;
         let original = message.headers.clone().unwrap_or_default();
         let mut headers = of_the_message(&original);
         let history = [
@@ -212,11 +219,16 @@ impl DeadLetters {
             headers.insert(header::DEAD_LETTER_MSG_ID, id);
         }
         let subject = self.root.dead_letter(&message.subject);
-        let id = format!("dead-{}", identity(stream, *sequence, consumer, *stored_nanos));
+        let id = format!("dead-{}", delivery.identity());
         publish(&self.context, &subject, headers, message.payload.clone(), &id, Some(DEAD_LETTERS))
             .await
             .map_err(|why| DeadLetterError::NotStored { subject, why })
             .map(|(_, sequence)| sequence)
+    }
+
+    /// As if it had been delivered to a consumer of this name.
+    pub(super) fn delivery_to(&self, message: &Message, consumer: &str) -> Result<Delivery, DeadLetterError> {
+        Ok(Delivery { consumer: consumer.to_owned(), ..self.delivery(message)? })
     }
 
     fn delivery(&self, message: &Message) -> Result<Delivery, DeadLetterError> {

@@ -1,19 +1,28 @@
-//! Who is there: every agent is a NATS micro service with its id in the metadata.
+//! Who is there: every agent is a NATS micro service with its id in the metadata. One that is not (a login may not permit it) is known by the
+//! actions that a stream has of it, where there is one.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use doom_protocol::{Id, SubjectRoot, service};
+use doom_protocol::{EventKind, Id, SubjectRoot, service};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     OperatorError,
     questions::{Heard, Questions},
 };
-use crate::Link;
+use crate::{
+    Link,
+    api::{ApiError, ask},
+    find_stream,
+};
 
 /// Nobody further is expected when nobody has answered for this long after the last one.
 const QUIET: Duration = Duration::from_millis(500);
+
+/// So many of those that have acted are looked at.
+const MOST_ACTORS: usize = 10_000;
 
 /// An agent that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,4 +80,25 @@ pub async fn discover(link: &Link, root: &SubjectRoot, within: Duration) -> Resu
     let mut found: Vec<Found> = found.into_values().flatten().collect();
     found.sort_by(|a, b| (&a.id, &a.instance).cmp(&(&b.id, &b.instance)));
     Ok(found)
+}
+
+#[derive(Deserialize)]
+struct StreamInfo {
+    state: State,
+}
+
+#[derive(Deserialize)]
+struct State {
+    #[serde(default)]
+    subjects: Option<BTreeMap<String, u64>>,
+}
+
+/// The agents of whom a stream has actions, whether or not they are still there.
+pub(super) async fn actors(link: &Link, root: &SubjectRoot) -> Result<Vec<Id>, ApiError> {
+    let actions = root.pattern(EventKind::Action, None, None, None);
+    let Some(stream) = find_stream(link, &actions).await? else { return Ok(Vec::new()) };
+    let body = json!({ "subjects_filter": actions });
+    let info: StreamInfo = ask(link, &format!("STREAM.INFO.{stream}"), &stream, &body).await?;
+    let id = |subject: &String| root.strip(subject)?.split('.').nth(1)?.parse().ok();
+    Ok(info.state.subjects.unwrap_or_default().keys().filter_map(id).take(MOST_ACTORS).collect())
 }

@@ -1,6 +1,6 @@
 //! How they are: health, asked of one or of all.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use doom_protocol::{HealthReply, Id, SubjectRoot, Subjects};
@@ -63,20 +63,27 @@ pub struct Member {
 }
 
 /// Finds all agents below a root and asks each how it is; the bound holds for each of the two. Two processes under one id are two members.
+/// Agents that were not found but have acted according to a stream are asked as well, and are members where they answer.
 ///
 /// # Errors
 /// [`OperatorError`]
 pub async fn survey(link: &Link, root: &SubjectRoot, within: Duration) -> Result<Vec<Member>, OperatorError> {
-    let found = discover(link, root, within).await?;
+    let found = discover::discover(link, root, within).await?;
     let mut agents: Vec<Id> = found.iter().map(|f| f.id.clone()).collect();
     agents.dedup();
+    let first_stranger = agents.len();
+    // Without JetStream, or without the permission to ask it, those that were found are all.
+    let strangers = discover::actors(link, root).await.unwrap_or_default();
+    agents.extend(strangers.into_iter().filter(|id| found.iter().all(|f| f.id != *id)));
+    let mut strangers: BTreeSet<usize> = (first_stranger..agents.len()).collect();
     let member = |f: &super::Found| Member { id: f.id.clone(), instance: f.instance.clone(), health: None, captured_by: None };
     let mut members: Vec<Member> = found.iter().map(member).collect();
     let mut open = members.len();
     let mut ask = Asking::begin(link, root, &agents, within).await?;
-    while open > 0 {
+    while open > 0 || !strangers.is_empty() {
         let Some((number, reply)) = ask.next().await? else { break };
         let Some(id) = agents.get(number) else { continue };
+        strangers.remove(&number);
         match reply {
             Reply::Health(health) => {
                 let instance = health.instance.to_string();
@@ -89,6 +96,8 @@ pub async fn survey(link: &Link, root: &SubjectRoot, within: Duration) -> Result
                     None => members.push(Member { id: id.clone(), instance: Some(instance), health: Some(health), captured_by: None }),
                 }
             }
+            // It has acted once, and is gone.
+            Reply::Nobody | Reply::Silent { .. } if number >= first_stranger => {}
             Reply::Nobody => open = open.saturating_sub(members.iter().filter(|m| m.id == *id && m.health.is_none()).count()),
             Reply::Silent { captured_by } => {
                 members.iter_mut().filter(|m| m.id == *id).for_each(|m| m.captured_by.clone_from(&captured_by));

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OperatorError, api};
-use crate::Link;
+use super::OperatorError;
+use crate::{Link, api};
 
 /// A stream and its consumers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,14 +109,13 @@ struct Delivered {
 /// # Errors
 /// [`OperatorError`]; of a stream that is not there, that it is not, with those that are.
 pub async fn lag(link: &Link, only: Option<&str>) -> Result<Vec<StreamLag>, OperatorError> {
-    const STREAMS: &str = "$JS.API.STREAM.LIST";
-    let mut streams: Vec<Stream> = api::list(link, STREAMS).await?;
+    let mut streams: Vec<Stream> = api::list(link, "STREAM.LIST", "").await?.items;
     streams.sort_by(|a, b| a.config.name.cmp(&b.config.name));
     if let Some(name) = only {
         if !streams.iter().any(|s| s.config.name == name) {
             let names: Vec<_> = streams.iter().map(|s| s.config.name.as_str()).collect();
             let there = if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
-            return Err(OperatorError::Api { subject: STREAMS.to_owned(), said: format!("no stream {name}; {there}") });
+            return Err(OperatorError::NoStream(name.to_owned(), there));
         }
         streams.retain(|s| s.config.name == name);
     }
@@ -124,7 +123,7 @@ pub async fn lag(link: &Link, only: Option<&str>) -> Result<Vec<StreamLag>, Oper
     for Stream { config, state } in streams {
         let mut consumers: Vec<Consumer> = match state.consumer_count {
             0 => Vec::new(),
-            _ => api::list(link, &format!("$JS.API.CONSUMER.LIST.{}", config.name)).await?,
+            _ => api::list(link, &format!("CONSUMER.LIST.{}", config.name), &config.name).await?.items,
         };
         consumers.sort_by(|a, b| a.name.cmp(&b.name));
         all.push(StreamLag {

@@ -4,7 +4,6 @@
 //! acknowledgement that comes where it captures the subject) is no answer of an agent and is passed over. A permission that is missing ends a
 //! question at once, with the subject it is missing for.
 
-mod api;
 mod command;
 mod discover;
 mod health;
@@ -12,7 +11,7 @@ mod lag;
 mod questions;
 mod rates;
 
-use std::time::Duration;
+use crate::ApiError;
 
 pub use self::{
     command::{Order, Outcome, Target, command},
@@ -36,25 +35,12 @@ pub enum OperatorError {
     /// The connection was lost in the midst of it; answers may have been lost with it.
     #[error("the connection to NATS was lost while waiting for answers; what was sent may have been heard")]
     Lost,
-    /// JetStream is not there, for this server or this account.
-    #[error("the server has no JetStream for this account; start nats-server with -js, or enable it for the account")]
-    NoJetStream,
-    /// The JetStream API said no, or something that is no answer.
-    #[error("{subject}: {said}")]
-    Api {
-        /// What was asked.
-        subject: String,
-        /// What the server said.
-        said: String,
-    },
-    /// The JetStream API did not answer.
-    #[error("{subject} was not answered within {} s", within.as_secs())]
-    Silent {
-        /// What was asked.
-        subject: String,
-        /// The bound.
-        within: Duration,
-    },
+    /// The JetStream API does not answer as asked.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// There is no such stream, but others.
+    #[error("there is no stream {0}; {1}")]
+    NoStream(String, String),
     /// The client refused.
     #[error("the NATS client refused: {0}")]
     Client(String),

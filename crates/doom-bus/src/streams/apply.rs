@@ -1,10 +1,13 @@
 //! A plan is carried out.
 
-use async_nats::Client;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Action, Plan, Step, StreamsError, api::ask};
+use super::{Action, Plan, Step};
+use crate::{
+    Link,
+    api::{ApiError, ask},
+};
 
 /// What is to happen with steps that lose something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub enum ApplyError {
         /// Whose.
         stream: String,
         /// Why.
-        source: StreamsError,
+        source: ApiError,
         /// Streams that are done.
         done: Vec<String>,
     },
@@ -44,7 +47,7 @@ fn what_is_done(done: &[String]) -> String {
 ///
 /// # Errors
 /// [`ApplyError`]; whether anything is blocked or lost is known before anything is done.
-pub async fn apply(client: &Client, plan: &Plan, losses: Losses, mut doing: impl FnMut(&Step)) -> Result<(), ApplyError> {
+pub async fn apply(link: &Link, plan: &Plan, losses: Losses, mut doing: impl FnMut(&Step)) -> Result<(), ApplyError> {
     let blocked: Vec<String> = plan.steps.iter().filter_map(|s| Some(format!("{}: {}", s.stream, s.obstacle()?))).collect();
     if !blocked.is_empty() {
         return Err(ApplyError::Blocked(blocked));
@@ -56,7 +59,7 @@ pub async fn apply(client: &Client, plan: &Plan, losses: Losses, mut doing: impl
     let mut done = Vec::new();
     for step in plan.steps.iter().filter(|s| s.action != Action::Nothing) {
         doing(step);
-        if let Err(source) = carry_out(client, step).await {
+        if let Err(source) = carry_out(link, step).await {
             return Err(ApplyError::Step { stream: step.stream.clone(), source, done });
         }
         done.push(step.stream.clone());
@@ -64,18 +67,18 @@ pub async fn apply(client: &Client, plan: &Plan, losses: Losses, mut doing: impl
     Ok(())
 }
 
-async fn carry_out(client: &Client, step: &Step) -> Result<(), StreamsError> {
+async fn carry_out(link: &Link, step: &Step) -> Result<(), ApiError> {
     match step.action {
-        Action::Create => send(client, "CREATE", &step.stream, &step.config).await,
-        Action::Change | Action::Narrow => send(client, "UPDATE", &step.stream, &step.config).await,
+        Action::Create => send(link, "CREATE", &step.stream, &step.config).await,
+        Action::Change | Action::Narrow => send(link, "UPDATE", &step.stream, &step.config).await,
         Action::Recreate => {
             let name = &step.stream;
-            let _: Value = ask(client, &format!("STREAM.DELETE.{name}"), name, &Value::Null).await?;
-            let made = send(client, "CREATE", name, &step.config).await;
+            let _: Value = ask(link, &format!("STREAM.DELETE.{name}"), name, &Value::Null).await?;
+            let made = send(link, "CREATE", name, &step.config).await;
             if made.is_err()
                 && let Some(before) = &step.before
                 // What it was is better than nothing; that the new one failed is what matters.
-                && let Err(error) = send(client, "CREATE", name, before).await
+                && let Err(error) = send(link, "CREATE", name, before).await
             {
                 tracing::error!(stream = name, %error, "the stream is deleted and could not be made again, neither new nor as it was");
             }
@@ -85,9 +88,9 @@ async fn carry_out(client: &Client, step: &Step) -> Result<(), StreamsError> {
     }
 }
 
-async fn send(client: &Client, verb: &str, name: &str, config: &Map<String, Value>) -> Result<(), StreamsError> {
+async fn send(link: &Link, verb: &str, name: &str, config: &Map<String, Value>) -> Result<(), ApiError> {
     let what = format!("STREAM.{verb}.{name}");
-    ask::<Value>(client, &what, name, &Value::Object(config.clone())).await.map(drop)
+    ask::<Value>(link, &what, name, &Value::Object(config.clone())).await.map(drop)
 }
 
 #[derive(Deserialize)]
@@ -99,8 +102,8 @@ struct Purged {
 /// Erases a stream's messages: of a subject or of all, and all but the newest `keep`. Returns how many went.
 ///
 /// # Errors
-/// [`StreamsError`].
-pub async fn purge(client: &Client, stream: &str, subject: Option<&str>, keep: Option<u64>) -> Result<u64, StreamsError> {
+/// [`ApiError`].
+pub async fn purge(link: &Link, stream: &str, subject: Option<&str>, keep: Option<u64>) -> Result<u64, ApiError> {
     let mut body = json!({});
     if let Some(subject) = subject {
         body["filter"] = json!(subject);
@@ -108,5 +111,5 @@ pub async fn purge(client: &Client, stream: &str, subject: Option<&str>, keep: O
     if let Some(keep) = keep.filter(|k| *k > 0) {
         body["keep"] = json!(keep);
     }
-    ask::<Purged>(client, &format!("STREAM.PURGE.{stream}"), stream, &body).await.map(|answer| answer.purged)
+    ask::<Purged>(link, &format!("STREAM.PURGE.{stream}"), stream, &body).await.map(|answer| answer.purged)
 }

@@ -3,20 +3,18 @@
 //! A plan is made before anything is changed and says all that it would change. What would lose messages is marked, and refused unless
 //! that is allowed. Settings that a set does not speak of (placement, mirrors of an operator's, metadata) stay as the server has them.
 
-mod api;
 mod apply;
 mod find;
 mod plan;
 mod server;
 mod shape;
 
-use async_nats::Client;
 use doom_protocol::stream::StreamSet;
 
-pub use api::StreamsError;
-pub(crate) use api::ask;
+use crate::Link;
+
 pub use apply::{ApplyError, Losses, apply, purge};
-pub use find::{StreamFinding, find_stream, health_trap};
+pub use find::{find_stream, health_trap};
 pub use plan::{Action, Change, Plan, Step, Wanted, plan};
 pub use server::{ServerStream, ServerStreams, read};
 
@@ -24,13 +22,13 @@ pub use server::{ServerStream, ServerStreams, read};
 ///
 /// # Errors
 /// A text with the stream's name, where the server refuses one.
-pub async fn create_streams(client: &Client, root: &str) -> Result<(), String> {
+pub async fn create_streams(link: &Link, root: &str) -> Result<(), String> {
     let root = root.parse()?;
-    let there = read(client).await.map_err(|e| e.to_string())?;
+    let there = read(link).await.map_err(|e| e.to_string())?;
     let mut plan = plan(&Wanted { set: StreamSet::standard(), root: &root, replicas: None }, &there);
     for step in plan.steps.iter().filter(|s| s.obstacle().is_some() || s.loses().next().is_some()) {
         tracing::warn!(stream = step.stream, "this stream is left as it is; doomctl streams diff says why");
     }
     plan.steps.retain(|s| s.obstacle().is_none() && s.loses().next().is_none());
-    apply(client, &plan, Losses::Refused, |_| {}).await.map_err(|e| e.to_string())
+    apply(link, &plan, Losses::Refused, |_| {}).await.map_err(|e| e.to_string())
 }

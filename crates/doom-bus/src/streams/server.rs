@@ -1,13 +1,12 @@
 //! What streams a server has.
 
-use async_nats::Client;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{
-    StreamsError,
-    api::ask,
-    shape::{Shape, version},
+use super::shape::{Shape, version};
+use crate::{
+    Link,
+    api::{self, ApiError},
 };
 
 /// One stream as the server has it.
@@ -74,18 +73,6 @@ impl ServerStreams {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    total: u64,
-    #[serde(default)]
-    limit: u64,
-    #[serde(default)]
-    streams: Option<Vec<Info>>,
-    #[serde(default)]
-    missing: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
 struct Info {
     config: Map<String, Value>,
     #[serde(default)]
@@ -138,38 +125,31 @@ impl Info {
 /// Asks for all streams.
 ///
 /// # Errors
-/// [`StreamsError`].
-pub async fn read(client: &Client) -> Result<ServerStreams, StreamsError> {
+/// [`ApiError`].
+pub async fn read(link: &Link) -> Result<ServerStreams, ApiError> {
     const WHAT: &str = "STREAM.LIST";
-    let broken = |why| StreamsError::Broken { subject: format!("$JS.API.{WHAT}"), why };
-    let (mut streams, mut silent, mut offset) = (Vec::new(), Vec::new(), 0);
-    loop {
-        let page: Page = ask(client, WHAT, "", &json!({ "offset": offset })).await?;
-        for info in page.streams.unwrap_or_default() {
-            streams.push(info.stream().map_err(broken)?);
-        }
-        silent.extend(page.missing.unwrap_or_default());
-        offset += page.limit.max(1);
-        if offset >= page.total {
-            break;
-        }
-    }
+    let listed = api::list::<Info>(link, WHAT, "").await?;
+    let broken = |why| ApiError::Broken { subject: format!("$JS.API.{WHAT}"), why };
+    let mut streams = listed.items.into_iter().map(|info| info.stream().map_err(broken)).collect::<Result<Vec<_>, _>>()?;
+    let mut silent = listed.missing;
     streams.sort_by(|a, b| a.name.cmp(&b.name));
     silent.sort();
     silent.dedup();
-    Ok(ServerStreams { streams, silent, version: version(&client.server_info().version) })
+    Ok(ServerStreams { streams, silent, version: version(&link.client().server_info().version) })
 }
 
 #[cfg(test)]
 mod tests {
     use doom_protocol::{SubjectRoot, stream::StreamSet};
+    use serde_json::json;
 
     use super::*;
     use crate::streams::{Action, Wanted, plan};
 
     #[test]
     fn a_stream_without_a_leader_blocks_its_own_step_alone() {
-        let page: Page = serde_json::from_value(json!({"total":1,"limit":256,"streams":null,"missing":["METRICS","X"]})).unwrap();
+        let page: api::Page<Info> =
+            serde_json::from_value(json!({"total":1,"limit":256,"streams":null,"missing":["METRICS","X"]})).unwrap();
         let there = ServerStreams { streams: Vec::new(), silent: page.missing.unwrap(), version: (2, 15) };
         let plan = plan(&Wanted { set: StreamSet::standard(), root: &SubjectRoot::default(), replicas: Some(3) }, &there);
         let blocked: Vec<_> = plan.steps.iter().filter(|s| s.action == Action::Blocked).collect();

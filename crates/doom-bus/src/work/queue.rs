@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 use doom_protocol::{Id, SubjectRoot};
 
 use super::{DELIVERIES_OF_THE_SERVER, QUEUE_STREAM, WORKERS};
-use crate::{Link, StreamFinding, find_stream};
+use crate::{ApiError, Link, find_stream};
 
 /// What waits for longer than this is nobody's any more.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -21,11 +21,11 @@ const KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// What the server says, with what to do.
 pub async fn open_queue(link: &Link, root: &SubjectRoot, ack_wait: Duration) -> Result<PullConsumer, String> {
     let context = jetstream::new(link.client().clone());
-    let name = match find_stream(link.client(), &root.queued_all()).await {
-        StreamFinding::Stream(name) => name,
-        StreamFinding::None => make(&context, root).await?,
-        StreamFinding::NoJetStream => return Err("the NATS server has no JetStream (for this account), and so no work queue".to_owned()),
-        StreamFinding::Unknown(error) => return Err(format!("the stream of {} cannot be asked for: {error}", root.queued_all())),
+    let name = match find_stream(link, &root.queued_all()).await {
+        Ok(Some(name)) => name,
+        Ok(None) => make(&context, root).await?,
+        Err(ApiError::NoJetStream) => return Err(format!("{}; without it there is no work queue", ApiError::NoJetStream)),
+        Err(error) => return Err(format!("the stream of {} cannot be asked for: {error}", root.queued_all())),
     };
     let stream = context.get_stream_no_info(&name).await.map_err(|e| format!("stream {name}: {e}"))?;
     if let Ok(consumer) = stream.get_consumer::<pull::Config>(WORKERS).await {
@@ -67,7 +67,7 @@ async fn make(context: &Context, root: &SubjectRoot) -> Result<String, String> {
 /// What the server says.
 pub async fn purge_queued(link: &Link, root: &SubjectRoot, generation: &Id, evaluation: &Id) -> Result<u64, String> {
     let context = jetstream::new(link.client().clone());
-    let StreamFinding::Stream(name) = find_stream(link.client(), &root.queued_all()).await else { return Ok(0) };
+    let Ok(Some(name)) = find_stream(link, &root.queued_all()).await else { return Ok(0) };
     let stream = context.get_stream_no_info(&name).await.map_err(|e| e.to_string())?;
     let purged = stream.purge().filter(root.queued(generation, evaluation)).await.map_err(|e| e.to_string())?;
     Ok(purged.purged)

@@ -10,7 +10,11 @@ use doom_protocol::{
 use futures::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{Link, StreamFinding, find_stream};
+use crate::{
+    Link,
+    api::{ApiError, ask},
+    find_stream,
+};
 
 /// Why the stream could not be asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,9 +22,9 @@ pub enum StoreError {
     /// No stream takes results.
     #[error("no stream takes {0}; make the streams of clau-doom with doomctl streams apply")]
     NoStream(String),
-    /// The account has no JetStream.
-    #[error("the NATS server has no JetStream (for this account)")]
-    NoJetStream,
+    /// There is no JetStream, no permission, no answer.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// What the server says.
     #[error("{what}: {problem}")]
     Server {
@@ -42,6 +46,7 @@ pub enum StoreError {
 /// The stream of results.
 #[derive(Debug, Clone)]
 pub struct Recorded {
+    link: Link,
     context: Context,
     stream: String,
     root: SubjectRoot,
@@ -49,20 +54,14 @@ pub struct Recorded {
 
 #[derive(Deserialize)]
 struct StreamInfo {
-    state: Option<State>,
-    error: Option<ApiError>,
+    #[serde(default)]
+    state: State,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct State {
     #[serde(default)]
     subjects: Option<BTreeMap<String, u64>>,
-}
-
-#[derive(Deserialize)]
-struct ApiError {
-    #[serde(default)]
-    description: String,
 }
 
 impl Recorded {
@@ -72,12 +71,8 @@ impl Recorded {
     /// [`StoreError`] where there is none, or it cannot be asked for.
     pub async fn open(link: &Link, root: &SubjectRoot) -> Result<Self, StoreError> {
         let subject = root.evaluations_all("result");
-        match find_stream(link.client(), &subject).await {
-            StreamFinding::Stream(stream) => Ok(Self { context: jetstream::new(link.client().clone()), stream, root: root.clone() }),
-            StreamFinding::None => Err(StoreError::NoStream(subject)),
-            StreamFinding::NoJetStream => Err(StoreError::NoJetStream),
-            StreamFinding::Unknown(problem) => Err(StoreError::Server { what: format!("the stream of {subject}"), problem }),
-        }
+        let Some(stream) = find_stream(link, &subject).await? else { return Err(StoreError::NoStream(subject)) };
+        Ok(Self { link: link.clone(), context: jetstream::new(link.client().clone()), stream, root: root.clone() })
     }
 
     /// The stream's name.
@@ -88,14 +83,9 @@ impl Recorded {
 
     /// The last tokens of all subjects that a filter matches, in a few answers, however many messages they have.
     async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
-        let fail = |problem: String| StoreError::Server { what: format!("the subjects {filter} of stream {}", self.stream), problem };
         let body = serde_json::json!({ "subjects_filter": filter });
-        let info: StreamInfo =
-            self.context.request(format!("STREAM.INFO.{}", self.stream), &body).await.map_err(|e| fail(e.to_string()))?;
-        match info {
-            StreamInfo { error: Some(error), .. } => Err(fail(error.description)),
-            StreamInfo { state, .. } => Ok(state.and_then(|s| s.subjects).unwrap_or_default().into_keys().collect()),
-        }
+        let info: StreamInfo = ask(&self.link, &format!("STREAM.INFO.{}", self.stream), &self.stream, &body).await?;
+        Ok(info.state.subjects.unwrap_or_default().into_keys().collect())
     }
 
     /// The places of the evaluation's episodes that are recorded.
@@ -154,12 +144,7 @@ impl Recorded {
 /// [`StoreError`] where no stream takes it, or it cannot be read.
 pub async fn stored_on(link: &Link, subject: &str) -> Result<Vec<serde_json::Value>, StoreError> {
     let fail = |problem: String| StoreError::Server { what: subject.to_owned(), problem };
-    let name = match find_stream(link.client(), subject).await {
-        StreamFinding::Stream(name) => name,
-        StreamFinding::None => return Err(StoreError::NoStream(subject.to_owned())),
-        StreamFinding::NoJetStream => return Err(StoreError::NoJetStream),
-        StreamFinding::Unknown(problem) => return Err(fail(problem)),
-    };
+    let Some(name) = find_stream(link, subject).await? else { return Err(StoreError::NoStream(subject.to_owned())) };
     let context = jetstream::new(link.client().clone());
     let stream = context.get_stream_no_info(&name).await.map_err(|e| fail(e.to_string()))?;
     let config = jetstream::consumer::pull::OrderedConfig {

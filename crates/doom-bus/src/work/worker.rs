@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{ACK_WAIT, Announcer, DELIVERIES, Gate, PlayEnd, Player, Recorded, StoreError, WORKERS, open_queue};
-use crate::{Link, LinkState, dead_letters::DeadLetters};
+use crate::{ApiError, Link, LinkState, dead_letters::DeadLetters};
 
 /// A pull request waits this long at the server; then the next one is made.
 const PULL_FOR: Duration = Duration::from_secs(5);
@@ -261,7 +261,7 @@ impl<P: Player> Worker<P> {
         }
         let recorded = match Recorded::open(&self.link, &self.root).await {
             Ok(recorded) => Some(recorded),
-            Err(StoreError::NoStream(_) | StoreError::NoJetStream) => None,
+            Err(StoreError::NoStream(_) | StoreError::Api(ApiError::NoJetStream)) => None,
             Err(error) => return Outcome::Fault(error.to_string()),
         };
         let mut scores = match &recorded {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use doom_bus::consume::{Batches, ConsumeError, Consumer, Feed};
+use doom_bus::{
+    ApiError,
+    consume::{Batches, ConsumeError, Consumer, Feed},
+};
 use doom_protocol::Condition;
 use nats_server_process::NatsServer;
 
@@ -20,20 +23,20 @@ async fn a_stream_that_is_not_there_is_named() {
     let bus = Bus::start().await;
     let missing = Consumer::new("NOBODYS", vec![ACTIONS.to_owned()]);
     let error = refused(&bus.link, missing.clone()).await;
-    assert!(matches!(&error, ConsumeError::NoStream(name) if name == "NOBODYS"), "{error}");
+    assert!(matches!(&error, ConsumeError::Api(ApiError::NoStream(name)) if name == "NOBODYS"), "{error}");
     assert!(error.to_string().contains("doomctl streams apply"), "{error}");
     let error = Batches::open(&bus.link, missing, Duration::from_secs(1)).await.unwrap_err();
-    assert!(matches!(error, ConsumeError::NoStream(_)), "{error}");
+    assert!(matches!(error, ConsumeError::Api(ApiError::NoStream(_))), "{error}");
 }
 
 #[tokio::test]
 async fn a_server_without_jetstream_and_no_server_at_all_are_told_apart() {
     let bare = NatsServer::builder().start().unwrap();
     let error = refused(&link(&bare.url()).await, actions()).await;
-    assert!(matches!(error, ConsumeError::NoJetStream), "{error}");
+    assert!(matches!(error, ConsumeError::Api(ApiError::NoJetStream)), "{error}");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = refused(&link(&format!("nats://127.0.0.1:{port}")).await, actions()).await;
-    assert!(matches!(error, ConsumeError::NoServer(_)), "{error}");
+    assert!(matches!(error, ConsumeError::Api(ApiError::NoServer(_))), "{error}");
 }
 
 #[tokio::test]
@@ -63,10 +66,10 @@ async fn a_login_without_permission_is_told_what_it_lacks() {
     let login = |user: &str| server.url().replace("nats://", &format!("nats://{user}:p@"));
     let all = link(&login("all")).await;
     all.connected_within(crate::support::WITHIN).await.unwrap();
-    doom_bus::create_streams(all.client(), "clau-doom").await.unwrap();
+    doom_bus::create_streams(&all, "clau-doom").await.unwrap();
     for (user, subject) in [("none", "$JS.API.CONSUMER.CREATE"), ("no_pull", "$JS.API.CONSUMER.MSG.NEXT")] {
         let error = refused(&link(&login(user)).await, actions()).await;
-        assert!(matches!(error, ConsumeError::NoPermission(_)), "{user}: {error}");
+        assert!(matches!(error, ConsumeError::Api(ApiError::NoPermission { .. })), "{user}: {error}");
         assert!(error.to_string().contains(subject), "{user}: {error}");
     }
     let link = link(&login("no_ack")).await;

@@ -24,7 +24,7 @@ impl Bus {
         let server = NatsServer::builder().jetstream(true).start().unwrap();
         let link = link(&server.url()).await;
         link.connected_within(WITHIN).await.unwrap();
-        create_streams(link.client(), "clau-doom").await.unwrap();
+        create_streams(&link, "clau-doom").await.unwrap();
         Self { server, link }
     }
 

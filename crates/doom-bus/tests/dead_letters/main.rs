@@ -15,7 +15,10 @@ use async_nats::{
         stream::Stream,
     },
 };
-use doom_bus::dead_letters::{Backoff, DeadLetters, Filter, Letter, Letters};
+use doom_bus::{
+    ConnectSettings, Link, connect,
+    dead_letters::{Backoff, DeadLetters, Filter, Letter, Letters},
+};
 use doom_protocol::SubjectRoot;
 use futures::StreamExt;
 use nats_server_process::NatsServer;
@@ -25,15 +28,18 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// A server with the streams of the design.
 struct Broker {
     client: Client,
+    link: Link,
     server: NatsServer,
 }
 
 impl Broker {
     async fn start() -> Self {
         let server = NatsServer::builder().jetstream(true).start().unwrap();
-        let client = async_nats::connect(server.url()).await.unwrap();
-        doom_bus::create_streams(&client, "clau-doom").await.unwrap();
-        Self { client, server }
+        let settings = ConnectSettings { url: server.url(), name: "test".to_owned(), ..Default::default() };
+        let link = connect(&settings).await.unwrap();
+        link.connected_within(WITHIN).await.unwrap();
+        doom_bus::create_streams(&link, "clau-doom").await.unwrap();
+        Self { client: link.client().clone(), link, server }
     }
 
     async fn stream(&self, name: &str) -> Stream {
@@ -50,7 +56,7 @@ impl Broker {
     }
 
     async fn letters(&self, filter: Filter) -> Vec<Letter> {
-        let mut letters = Letters::open(&self.client, &SubjectRoot::default(), filter).await.unwrap();
+        let mut letters = Letters::open(&self.link, &SubjectRoot::default(), filter).await.unwrap();
         let mut all = Vec::new();
         while let Some(letter) = letters.next().await.unwrap() {
             all.push(letter);

@@ -23,10 +23,10 @@ async fn a_letter_is_given_back_once_however_often_that_is_asked() {
     let broker = Broker::start().await;
     bury(&broker, "clau-doom.agent.A.score", "i-1", "poison").await;
     let letter = broker.letters(Filter::default()).await.remove(0);
-    let given = redrive(&broker.client, &letter).await.unwrap();
+    let given = redrive(&broker.link, &letter).await.unwrap();
     assert_eq!(given, Redriven::GivenBack { stream: "AGENT_EVENTS".into(), stream_sequence: 2 });
     // The same letter again, as after a crash before it was erased, or by two operators.
-    assert_eq!(redrive(&broker.client, &letter).await.unwrap(), given);
+    assert_eq!(redrive(&broker.link, &letter).await.unwrap(), given);
     assert!(broker.letters(Filter::default()).await.is_empty());
     let mut events = broker.stream("AGENT_EVENTS").await;
     assert_eq!(events.info().await.unwrap().state.messages, 2);
@@ -56,8 +56,8 @@ async fn filters_choose_by_subject_consumer_stream_and_sequence() {
     assert_eq!(count(Filter { consumer: Some("other".into()), ..Filter::default() }).await, [] as [u64; 0]);
     assert_eq!(count(Filter { stream: Some("METRICS".into()), ..Filter::default() }).await, [] as [u64; 0]);
     assert_eq!(count(Filter { sequences: vec!["1".parse().unwrap(), "3-9".parse().unwrap()], ..Filter::default() }).await, [1, 3]);
-    assert!(drop_letter(&broker.client, 2).await.unwrap());
-    assert!(!drop_letter(&broker.client, 2).await.unwrap(), "it is gone already");
+    assert!(drop_letter(&broker.link, 2).await.unwrap());
+    assert!(!drop_letter(&broker.link, 2).await.unwrap(), "it is gone already");
     assert_eq!(count(Filter::default()).await, [1, 3]);
 }
 
@@ -87,7 +87,7 @@ async fn an_advisory_leads_to_its_message_and_is_given_back() {
     assert_eq!((letter.kind, letter.gone), (Kind::Advisory, false));
     assert_eq!((letter.subject.as_deref(), letter.consumer.as_deref()), (Some("clau-doom.agent.A.score"), Some("foreign")));
     assert_eq!((letter.stream_sequence, &letter.payload[..]), (Some(sequence), &b"lost"[..]));
-    assert!(matches!(redrive(&broker.client, &letter).await.unwrap(), Redriven::GivenBack { stream_sequence: 2, .. }));
+    assert!(matches!(redrive(&broker.link, &letter).await.unwrap(), Redriven::GivenBack { stream_sequence: 2, .. }));
     assert!(broker.letters(Filter::default()).await.is_empty());
 }
 
@@ -97,10 +97,10 @@ async fn an_advisory_whose_message_is_gone_says_so_and_stays() {
     broker.store("clau-doom.agent.A.score", "i-1", "lost").await;
     exhaust(&broker, "AGENT_EVENTS", "clau-doom.agent.*.score").await;
     broker.letters_once(1).await;
-    doom_bus::streams::purge(&broker.client, "AGENT_EVENTS", None, None).await.unwrap();
+    doom_bus::streams::purge(&broker.link, "AGENT_EVENTS", None, None).await.unwrap();
     let letter = broker.letters(Filter::default()).await.remove(0);
     assert!(letter.gone && letter.subject.is_none() && letter.stream.as_deref() == Some("AGENT_EVENTS"));
-    assert_eq!(redrive(&broker.client, &letter).await.unwrap(), Redriven::Gone);
+    assert_eq!(redrive(&broker.link, &letter).await.unwrap(), Redriven::Gone);
     assert_eq!(broker.letters(Filter::default()).await.len(), 1);
 }
 
@@ -110,7 +110,7 @@ async fn work_that_a_queue_would_keep_for_ever_is_replaced_by_what_is_given_back
     broker.store("clau-doom.evaluation.queued.g.e", "job", "work").await;
     exhaust(&broker, "EVALUATIONS", "clau-doom.evaluation.queued.*.*").await;
     let letter = broker.letters_once(1).await.remove(0);
-    redrive(&broker.client, &letter).await.unwrap();
+    redrive(&broker.link, &letter).await.unwrap();
     let mut queue = broker.stream("EVALUATIONS").await;
     let state = queue.info().await.unwrap().state.clone();
     assert_eq!((state.messages, state.first_sequence), (1, 2));
@@ -122,7 +122,7 @@ async fn where_no_stream_takes_it_the_letter_stays() {
     bury(&broker, "clau-doom.agent.A.score", "i-1", "poison").await;
     let mut letter = broker.letters(Filter::default()).await.remove(0);
     letter.subject = Some("nobody.takes.this".into());
-    let fate = redrive(&broker.client, &letter).await.unwrap();
+    let fate = redrive(&broker.link, &letter).await.unwrap();
     assert!(matches!(&fate, Redriven::Refused { why } if why.contains("nobody.takes.this")), "{fate:?}");
     assert_eq!(broker.letters(Filter::default()).await.len(), 1);
 }

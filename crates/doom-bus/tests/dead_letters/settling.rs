@@ -74,13 +74,13 @@ async fn what_can_never_be_dealt_with_is_kept_at_once() {
 async fn without_a_stream_of_dead_letters_the_message_stays_and_is_kept_later() {
     let broker = Broker::start().await;
     let (consumer, letters) = consumer(&broker.client, ACK_WAIT).await;
-    doom_bus::streams::purge(&broker.client, "DEAD_LETTERS", None, None).await.unwrap();
+    doom_bus::streams::purge(&broker.link, "DEAD_LETTERS", None, None).await.unwrap();
     async_nats::jetstream::new(broker.client.clone()).delete_stream("DEAD_LETTERS").await.unwrap();
     broker.store("clau-doom.agent.A.score", "i-1", "x").await;
     let message = next(&consumer).await;
     let fate = letters.bury(&message, "broken").await.unwrap();
     assert!(matches!(&fate, Fate::Later { after, .. } if *after == Duration::from_millis(16)), "{fate:?}");
-    doom_bus::create_streams(&broker.client, "clau-doom").await.unwrap();
+    doom_bus::create_streams(&broker.link, "clau-doom").await.unwrap();
     let again = next(&consumer).await;
     assert!(matches!(letters.bury(&again, "broken").await.unwrap(), Fate::Buried { .. }));
     assert_eq!(broker.letters(Default::default()).await.len(), 1);

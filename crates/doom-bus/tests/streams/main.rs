@@ -2,20 +2,31 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use async_nats::Client;
-use doom_bus::streams::{Action, ApplyError, Losses, Plan, Step, StreamsError, Wanted, apply, plan, purge, read};
+use doom_bus::{
+    ApiError, ConnectSettings, Link, connect,
+    streams::{Action, ApplyError, Losses, Plan, Step, Wanted, apply, plan, purge, read},
+};
 use doom_protocol::{SubjectRoot, stream::StreamSet};
 use nats_server_process::NatsServer;
 use serde_json::{Value, json};
 
 struct Broker {
     client: Client,
+    link: Link,
     _server: NatsServer,
+}
+
+async fn link(server: &NatsServer) -> Link {
+    let link = connect(&ConnectSettings { url: server.url(), name: "test".to_owned(), ..Default::default() }).await.unwrap();
+    link.connected_within(std::time::Duration::from_secs(40)).await.unwrap();
+    link
 }
 
 impl Broker {
     async fn start() -> Self {
         let server = NatsServer::builder().jetstream(true).start().unwrap();
-        Self { client: async_nats::connect(server.url()).await.unwrap(), _server: server }
+        let link = link(&server).await;
+        Self { client: link.client().clone(), link, _server: server }
     }
 
     async fn api(&self, what: &str, body: Value) -> Value {
@@ -45,11 +56,11 @@ impl Broker {
 
     async fn plan_under(&self, root: &str, set: &StreamSet) -> Plan {
         let root: SubjectRoot = root.parse().unwrap();
-        plan(&Wanted { set, root: &root, replicas: None }, &read(&self.client).await.unwrap())
+        plan(&Wanted { set, root: &root, replicas: None }, &read(&self.link).await.unwrap())
     }
 
     async fn apply(&self, plan: &Plan, losses: Losses) -> Result<(), ApplyError> {
-        apply(&self.client, plan, losses, |_| {}).await
+        apply(&self.link, plan, losses, |_| {}).await
     }
 }
 
@@ -121,7 +132,7 @@ async fn a_lossy_change_is_refused_as_a_whole_until_it_is_allowed() {
     assert_eq!(losses, ["subjects", "max_age", "storage"]);
     let refused = broker.apply(&plan, Losses::Refused).await.unwrap_err();
     assert!(matches!(&refused, ApplyError::Lossy(all) if all.len() == 3 && all[0].contains("clau-doom.b")), "{refused}");
-    assert!(read(&broker.client).await.unwrap().get("NEW").is_none(), "nothing is half done");
+    assert!(read(&broker.link).await.unwrap().get("NEW").is_none(), "nothing is half done");
     assert_eq!(broker.config("A").await["storage"], "memory");
     broker.apply(&plan, Losses::Allowed).await.unwrap();
     assert_eq!(broker.config("A").await["storage"], "file");
@@ -133,14 +144,14 @@ async fn a_stream_of_ours_that_takes_health_requests_is_mended_without_force_and
     let broker = Broker::start().await;
     broker.make(json!({"name":"AGENT_EVENTS","subjects":["clau-doom.agent.>"],"max_age":7*86_400_000_000_000_u64,"max_bytes":1<<30,"max_msg_size":1<<20})).await;
     broker.store("clau-doom.agent.A.score").await;
-    assert_eq!(doom_bus::health_trap(&broker.client, "clau-doom.agent.A.health").await.as_deref(), Some("AGENT_EVENTS"));
+    assert_eq!(doom_bus::health_trap(&broker.link, "clau-doom.agent.A.health").await.as_deref(), Some("AGENT_EVENTS"));
     let plan = broker.plan(StreamSet::standard()).await;
     let events = step(&plan, "AGENT_EVENTS");
     assert_eq!((events.action, events.loses().next(), events.messages), (Action::Change, None, 1));
     assert!(events.changes[0].note.as_ref().unwrap().contains("health requests"), "{events:#?}");
     broker.apply(&plan, Losses::Refused).await.unwrap();
-    assert_eq!(doom_bus::health_trap(&broker.client, "clau-doom.agent.A.health").await, None);
-    assert_eq!(read(&broker.client).await.unwrap().get("AGENT_EVENTS").unwrap().messages, 1);
+    assert_eq!(doom_bus::health_trap(&broker.link, "clau-doom.agent.A.health").await, None);
+    assert_eq!(read(&broker.link).await.unwrap().get("AGENT_EVENTS").unwrap().messages, 1);
 }
 
 #[tokio::test]
@@ -156,7 +167,7 @@ async fn a_strangers_stream_in_the_way_gives_up_what_traps_and_keeps_what_it_has
     assert!(!plan.steps.iter().any(|s| s.stream == "AUDIT"));
     broker.apply(&plan, Losses::Refused).await.unwrap();
     assert!(broker.plan(StreamSet::standard()).await.is_done());
-    assert_eq!(read(&broker.client).await.unwrap().get("EVERYTHING").unwrap().messages, 1);
+    assert_eq!(read(&broker.link).await.unwrap().get("EVERYTHING").unwrap().messages, 1);
 }
 
 #[tokio::test]
@@ -168,7 +179,7 @@ async fn a_stranger_that_merely_rivals_or_reaches_beyond_the_root_gives_way_only
     assert!(step(&plan, "SCORES").loses().next().unwrap().contains("goes to AGENT_EVENTS"));
     assert!(step(&plan, "WIDE").loses().next().unwrap().contains("outside of pop.one"));
     assert!(matches!(broker.apply(&plan, Losses::Refused).await, Err(ApplyError::Lossy(_))));
-    assert_eq!(read(&broker.client).await.unwrap().streams.len(), 2, "nothing is half done");
+    assert_eq!(read(&broker.link).await.unwrap().streams.len(), 2, "nothing is half done");
     broker.apply(&plan, Losses::Allowed).await.unwrap();
     assert_eq!(broker.config("SCORES").await["subjects"], json!(["scores.>"]));
     assert!(broker.plan_under("pop.one", StreamSet::standard()).await.is_done());
@@ -199,15 +210,15 @@ async fn purging_counts_what_went() {
     for subject in ["a.1", "a.2", "a.2", "a.2"] {
         broker.store(subject).await;
     }
-    assert_eq!(purge(&broker.client, "A", Some("a.2"), Some(1)).await.unwrap(), 2);
-    assert_eq!(purge(&broker.client, "A", None, None).await.unwrap(), 2);
-    assert_eq!(purge(&broker.client, "NONE", None, None).await, Err(StreamsError::NoStream("NONE".to_owned())));
+    assert_eq!(purge(&broker.link, "A", Some("a.2"), Some(1)).await.unwrap(), 2);
+    assert_eq!(purge(&broker.link, "A", None, None).await.unwrap(), 2);
+    assert_eq!(purge(&broker.link, "NONE", None, None).await, Err(ApiError::NoStream("NONE".to_owned())));
 }
 
 #[tokio::test]
 async fn a_server_without_jetstream_is_named() {
     let server = NatsServer::builder().start().unwrap();
-    let client = async_nats::connect(server.url()).await.unwrap();
-    assert_eq!(read(&client).await, Err(StreamsError::NoJetStream));
-    assert!(doom_bus::create_streams(&client, "clau-doom").await.unwrap_err().contains("no JetStream"));
+    let link = link(&server).await;
+    assert_eq!(read(&link).await, Err(ApiError::NoJetStream));
+    assert!(doom_bus::create_streams(&link, "clau-doom").await.unwrap_err().contains("no JetStream"));
 }

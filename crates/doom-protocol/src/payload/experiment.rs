@@ -127,6 +127,7 @@ payload!(
         generation_id: Id,
         /// The envelope's instant.
         timestamp: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         /// Which generation it is, where they are counted.
         number: Option<u64>,
         /// Individuals, that is evaluations to come.
@@ -163,8 +164,10 @@ payload!(
         evaluations_completed: u64,
         /// Refused, failed or late.
         evaluations_failed: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         /// The best one, where they are compared.
         best_evaluation_id: Option<Id>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         /// Its fitness.
         best_fitness: Option<f64>,
     }

@@ -53,7 +53,7 @@ pub(super) async fn redrive_all(global: &Global, arguments: &Arguments) -> Resul
     let mut letters = open(global, &link, &arguments.choice).await?;
     let (mut given, mut stayed) = (0_u64, 0_u64);
     while let Some(letter) = next(&link, &mut letters).await? {
-        let outcome = permitted(&link, redrive(link.client(), &letter)).await?.map_err(|e| streams::failure(&e))?;
+        let outcome = permitted(&link, redrive(&link, &letter)).await?.map_err(|e| streams::failure(&e))?;
         match outcome {
             Redriven::GivenBack { .. } => given += 1,
             Redriven::Gone | Redriven::Refused { .. } => stayed += 1,
@@ -97,7 +97,7 @@ pub(super) async fn drop_all(global: &Global, arguments: &Arguments) -> Result<i
     }
     let mut dropped = 0_u64;
     for sequence in all {
-        let gone = permitted(&link, drop_letter(link.client(), sequence)).await?.map_err(|e| streams::failure(&e))?;
+        let gone = permitted(&link, drop_letter(&link, sequence)).await?.map_err(|e| streams::failure(&e))?;
         dropped += u64::from(gone);
     }
     link.close().await;

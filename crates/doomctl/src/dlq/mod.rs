@@ -80,7 +80,7 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> Result<i32, F
 }
 
 async fn open(global: &Global, link: &Link, choice: &Choice) -> Result<Letters, Failure> {
-    let opened = permitted(link, Letters::open(link.client(), &global.subject_root, choice.filter())).await?;
+    let opened = permitted(link, Letters::open(link, &global.subject_root, choice.filter())).await?;
     opened.map_err(|e| streams::failure(&e))
 }
 

@@ -7,8 +7,8 @@ use doom_bus::consume::Delivered;
 use doom_protocol::Codec;
 use serde::de::IgnoredAny;
 
-/// Appends the line. What is no event has `"event":null`, its bytes as text under `"raw"` and why under `"error"`; false is returned then.
-pub(crate) fn append(delivered: &Delivered, sequence: u64, out: &mut Vec<u8>) -> io::Result<bool> {
+/// Appends the line. What is no event has `"event":null`, its bytes as text under `"raw"` and why under `"error"`; that is returned then.
+pub(crate) fn append(delivered: &Delivered, sequence: u64, out: &mut Vec<u8>) -> io::Result<Option<String>> {
     out.extend_from_slice(b"{\"subject\":");
     serde_json::to_writer(&mut *out, delivered.subject())?;
     write!(out, ",\"sequence\":{sequence},\"headers\":{{")?;
@@ -33,7 +33,7 @@ pub(crate) fn append(delivered: &Delivered, sequence: u64, out: &mut Vec<u8>) ->
         serde_json::to_writer(&mut *out, &String::from_utf8_lossy(delivered.bytes()))?;
     }
     out.extend_from_slice(b"}\n");
-    Ok(written.is_ok())
+    Ok(written.err())
 }
 
 fn event(delivered: &Delivered, out: &mut Vec<u8>) -> Result<(), String> {

@@ -76,19 +76,19 @@ struct Pressed<'a> {
 /// Above the first line.
 pub(crate) const HEAD: &str = "time          agent                 event       ";
 
-/// Appends the line. What is no event is shown as such; false is returned then.
-pub(crate) fn append(root: &SubjectRoot, delivered: &Delivered, sequence: u64, out: &mut Vec<u8>) -> io::Result<bool> {
+/// Appends the line. What is no event is shown as such; why it is none is returned then.
+pub(crate) fn append(root: &SubjectRoot, delivered: &Delivered, sequence: u64, out: &mut Vec<u8>) -> io::Result<Option<String>> {
     let read: Result<Event<'_>, CodecError> = delivered.codec().decode(delivered.bytes());
     let subject = delivered.subject();
     match read {
         Ok(event) => {
             let kind = root.strip(subject).and_then(EventKind::of_subject).map_or(&*event.kind, |kind| kind.as_str());
             write_event(&event, kind, out)?;
-            Ok(true)
+            Ok(None)
         }
         Err(error) => {
             writeln!(out, "{:12}  {:20}  no event    {} sequence {sequence}: {}", "", "", clean(subject), clean(&error.to_string()))?;
-            Ok(false)
+            Ok(Some(error.to_string()))
         }
     }
 }

@@ -11,6 +11,7 @@ use doom_protocol::{Condition, SubjectRoot};
 use tokio::sync::mpsc;
 
 use super::{lines, table};
+use crate::output;
 
 /// Chunks that wait for the writer; a chunk is what came at once.
 const WAITING: usize = 4;
@@ -23,6 +24,15 @@ pub(crate) struct Chunk {
     pub(crate) events: Vec<Delivered>,
     /// Whose condition they must fulfil.
     pub(crate) source: usize,
+    /// Those that are no events, by their place, and why; the writer finds them.
+    pub(crate) broken: Vec<(usize, String)>,
+}
+
+impl Chunk {
+    /// Not looked at yet.
+    pub(crate) fn new(events: Vec<Delivered>, source: usize) -> Self {
+        Self { events, source, broken: Vec::new() }
+    }
 }
 
 /// How a line looks, and when there are enough.
@@ -41,6 +51,15 @@ pub(crate) struct Written {
     pub(crate) events: u64,
     /// Lines of what is no event.
     pub(crate) broken: u64,
+}
+
+impl Written {
+    /// Says it to the operator.
+    pub(crate) fn say(&self) {
+        let Self { events, broken } = *self;
+        let of = if broken > 0 { format!(", {broken} of them no events") } else { String::new() };
+        output::complain(format_args!("{events} events{of}"));
+    }
 }
 
 /// The thread and the way to it.
@@ -100,13 +119,16 @@ fn write(look: &Look, mut incoming: mpsc::Receiver<Chunk>, done: &mpsc::Sender<C
                 continue;
             }
             let sequence = delivered.info().map_or(0, |info| info.sequence);
-            let sound = if look.json {
+            let trouble = if look.json {
                 lines::append(delivered, sequence, &mut text)?
             } else {
                 table::append(&look.root, delivered, sequence, &mut text)?
             };
             written.events += 1;
-            written.broken += u64::from(!sound);
+            if let Some(why) = trouble {
+                written.broken += 1;
+                chunk.broken.push((taken - 1, why));
+            }
             if text.len() >= GATHERED && !put(&mut out, &mut text)? {
                 return Ok(written);
             }

@@ -13,7 +13,7 @@ use doom_protocol::{EventKind, Timestamp};
 use super::{
     columns::Values,
     fill::Table,
-    sink::{Progress, Sink, at},
+    sink::{Progress, Sink, Unwritten, at},
 };
 
 /// Rows that are gathered before they are written.
@@ -110,13 +110,16 @@ fn field(values: &Values, place: usize, text: &mut Vec<u8>) -> io::Result<()> {
 }
 
 impl Sink for Csv {
-    fn add(&mut self, delivered: &Delivered, sequence: u64) -> io::Result<bool> {
-        let sound = self.table.add(delivered, sequence).is_ok();
-        self.progress.broken += u64::from(!sound);
+    fn add(&mut self, delivered: &Delivered, sequence: u64) -> Result<(), Unwritten> {
+        self.table.add(delivered, sequence).map_err(Unwritten::NoEvent)?;
         if self.table.rows.rows >= GATHERED {
             self.put_rows()?;
         }
-        Ok(sound)
+        Ok(())
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 
     fn is_due(&self) -> bool {

@@ -1,5 +1,6 @@
 //! `doomctl export`: what streams hold, into a file for DuckDB, pandas and their like.
 
+mod burial;
 mod columns;
 mod csv;
 mod fill;
@@ -23,6 +24,7 @@ use doom_bus::consume::{Batches, Start};
 use doom_protocol::{EventKind, Reading};
 
 use self::{
+    burial::Burial,
     part::{Note, Place, Purpose},
     sink::Progress,
     worker::{Order, Worker},
@@ -47,7 +49,8 @@ Lines may have several kinds, one stream after the other.
 
 With --durable the server remembers what has been exported: an export that was interrupted goes on when it is started again with the same
 arguments, and one with another --out begins behind the last. The unfinished file is FILE.part; without --durable it is removed.
-Messages that are no events are left out of tables, counted and said; the exit code is 65 then, and the file is complete nonetheless.";
+Messages that are no events of this kind are left out and become dead letters (doomctl dlq), one each, however often they are exported. They are
+counted and named; the exit code is 65 then, and the file is complete nonetheless.";
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,7 +130,8 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Fa
         place.remove();
     }
     let keep = arguments.durable.is_some();
-    let result = read(all, &sources, (format, kind), &place, purpose, note).await;
+    let burial = Burial::new(&link, &global.subject_root, arguments.durable.as_deref());
+    let result = read(all, &sources, (format, kind), &place, purpose, note, burial).await;
     link.close().await;
     let (end, progress) = match result {
         Ok(ended) => ended,
@@ -149,12 +153,13 @@ async fn read(
     place: &Place,
     purpose: Purpose,
     note: Option<Note>,
+    burial: Burial,
 ) -> Result<(End, Progress), Failure> {
     let durable = !purpose.durable.is_empty();
     let (begin, passed) = note.as_ref().map_or((0, 0), |note| (note.stream, note.sequence));
     let conditions = sources.iter().map(|source| source.condition.clone()).collect();
     let order = Order { format, kind, place: place.clone(), purpose, note, durable, conditions };
-    let mut worker = Worker::start(order)?;
+    let mut worker = Worker::start(order, burial)?;
     let mut interrupt = std::pin::pin!(interrupted());
     let mut shown = Shown::new();
     let mut end = End::Whole;
@@ -234,7 +239,7 @@ fn purpose(format: Format, arguments: &Arguments, sources: &[Source]) -> Purpose
 }
 
 fn say(global: &Global, place: &Place, end: &End, progress: &Progress, keep: bool) -> Result<i32, Failure> {
-    let Progress { rows, broken, .. } = *progress;
+    let Progress { rows, broken, ref named, .. } = *progress;
     let out = place.out.display();
     if matches!(end, End::Interrupted) {
         let left = if keep {
@@ -246,12 +251,16 @@ fn say(global: &Global, place: &Place, end: &End, progress: &Progress, keep: boo
         return Err(Failure::new(exit::KILLED, format!("interrupted; {left}")));
     }
     if global.json {
-        output::say_json(&serde_json::json!({ "file": place.out, "events": rows, "broken": broken }))?;
+        output::say_json(&serde_json::json!({ "file": place.out, "events": rows, "broken": broken, "left_out": named }))?;
     } else {
         cli_common::output::say(&format!("{out}: {rows} events"));
     }
     if broken > 0 {
-        return Err(Failure::new(exit::DATA, format!("{out} is complete, but {broken} messages were no events of this kind")));
+        let names = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let more = broken.saturating_sub(named.len() as u64);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let text = format!("{out} is complete, but {broken} messages were no events of this kind: {names}{more}");
+        return Err(Failure::new(exit::DATA, text));
     }
     Ok(exit::DONE)
 }

@@ -30,7 +30,7 @@ use parquet::{
 use super::{
     columns::{Column, Type, Values},
     fill::Table,
-    sink::{Progress, Sink},
+    sink::{Progress, Sink, Unwritten},
 };
 
 /// Rows of a row group.
@@ -163,13 +163,16 @@ fn next<W: io::Write + Send>(
 }
 
 impl Sink for Parquet {
-    fn add(&mut self, delivered: &Delivered, sequence: u64) -> io::Result<bool> {
-        let sound = self.table.add(delivered, sequence).is_ok();
-        self.progress.broken += u64::from(!sound);
+    fn add(&mut self, delivered: &Delivered, sequence: u64) -> Result<(), Unwritten> {
+        self.table.add(delivered, sequence).map_err(Unwritten::NoEvent)?;
         if self.table.rows.rows >= GROUP {
             self.put_rows()?;
         }
-        Ok(sound)
+        Ok(())
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 
     fn is_due(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What writes a format, and what is needed to go on after an interruption.
 
 use std::{
+    fmt,
     fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -22,6 +23,9 @@ pub(crate) struct Progress {
     pub(crate) rows: u64,
     /// Messages that were no events.
     pub(crate) broken: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) named: Vec<Broken>,
     /// CSV: the names of the columns, and from which byte on there were how many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) columns: Vec<String>,
@@ -32,10 +36,47 @@ pub(crate) struct Progress {
     pub(crate) parts: usize,
 }
 
+/// A message that is no event of the kind that is exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Broken {
+    /// Where it is.
+    pub(crate) stream: String,
+    /// Its sequence there.
+    pub(crate) sequence: u64,
+    /// Its dead letter; none where it could not be stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letter: Option<u64>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, sequence, dead_letter } = self;
+        write!(f, "{stream} sequence {sequence}")?;
+        dead_letter.map_or(Ok(()), |letter| write!(f, " (dead letter {letter})"))
+    }
+}
+
+/// Why a message is not in the file.
+#[derive(Debug)]
+pub(crate) enum Unwritten {
+    /// It is no event of this kind; the file is as it was.
+    NoEvent(String),
+    /// The file cannot be written.
+    File(io::Error),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
 /// One file that is being written.
 pub(crate) trait Sink: Send {
-    /// Adds an event; false where it is none of this kind.
-    fn add(&mut self, delivered: &Delivered, sequence: u64) -> io::Result<bool>;
+    /// Adds an event.
+    fn add(&mut self, delivered: &Delivered, sequence: u64) -> Result<(), Unwritten>;
+    /// How far it is, to note in it what is left out.
+    fn progress(&mut self) -> &mut Progress;
     /// Whether a checkpoint is worth its price now.
     fn is_due(&self) -> bool;
     /// Everything so far is on the disk, even if the machine stops now.
@@ -77,14 +118,19 @@ impl JsonLines {
 }
 
 impl Sink for JsonLines {
-    fn add(&mut self, delivered: &Delivered, sequence: u64) -> io::Result<bool> {
+    fn add(&mut self, delivered: &Delivered, sequence: u64) -> Result<(), Unwritten> {
         self.line.clear();
-        let sound = lines::append(delivered, sequence, &mut self.line)?;
+        if let Some(why) = lines::append(delivered, sequence, &mut self.line)? {
+            return Err(Unwritten::NoEvent(why));
+        }
         self.out.write_all(&self.line)?;
         self.progress.bytes += self.line.len() as u64;
         self.progress.rows += 1;
-        self.progress.broken += u64::from(!sound);
-        Ok(sound)
+        Ok(())
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 
     fn is_due(&self) -> bool {

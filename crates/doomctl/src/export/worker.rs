@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 
 use super::{
     Format,
+    burial::Burial,
     part::{Note, Place, Purpose},
-    sink::{self, Progress, Sink},
+    sink::{self, Broken, Progress, Sink, Unwritten},
 };
 use crate::{events, output};
 
@@ -22,7 +23,7 @@ const WAITING: usize = 4;
 /// A durable export is put on the disk this often.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// Messages that are no events are named up to this many.
-const NAMED: u64 = 5;
+const NAMED: usize = 20;
 
 /// What is to be written, and where.
 pub(crate) struct Order {
@@ -52,10 +53,10 @@ impl Worker {
     ///
     /// # Errors
     /// Where the system has no thread for it.
-    pub(crate) fn start(order: Order) -> Result<Self, Failure> {
+    pub(crate) fn start(order: Order, burial: Burial) -> Result<Self, Failure> {
         let (jobs, incoming) = mpsc::channel(WAITING);
         let (done, safe) = mpsc::unbounded_channel();
-        let thread = std::thread::Builder::new().name("export".to_owned()).spawn(move || work(&order, incoming, &done));
+        let thread = std::thread::Builder::new().name("export".to_owned()).spawn(move || work(&order, burial, incoming, &done));
         Ok(Self { jobs, safe, thread: thread.map_err(|e| Failure::new(exit::INTERNAL, e))? })
     }
 
@@ -97,27 +98,33 @@ impl Worker {
     }
 }
 
-fn work(order: &Order, mut jobs: mpsc::Receiver<Job>, safe: &mpsc::UnboundedSender<Delivered>) -> Result<Progress, Failure> {
+fn work(
+    order: &Order,
+    mut burial: Burial,
+    mut jobs: mpsc::Receiver<Job>,
+    safe: &mpsc::UnboundedSender<Delivered>,
+) -> Result<Progress, Failure> {
     let trouble = |error: std::io::Error| order.place.trouble(&order.place.part, &error);
     let begun = order.note.as_ref().map(|note| note.progress.clone()).unwrap_or_default();
     let mut progress = begun.clone();
     let mut file = sink::open(order.format, order.kind, &order.place.part, begun).map_err(trouble)?;
     let mut last: Option<(Delivered, usize, u64)> = None;
     let mut checked = Instant::now();
-    let mut named = 0;
     while let Some(job) = jobs.blocking_recv() {
         match job {
             Job::Batch { mut batch, stream, passed } => {
                 for delivered in &batch.events {
                     let sequence = delivered.info().map_err(events::failure)?.sequence;
-                    if sequence > passed && !add(order, file.as_mut(), delivered, stream, sequence).map_err(trouble)? {
-                        named += 1;
-                        if named <= NAMED {
-                            let stream = order.purpose.streams.get(stream).map_or("", String::as_str);
-                            output::complain(format_args!(
-                                "{stream} sequence {sequence} on {} is no event of this kind",
-                                delivered.subject()
-                            ));
+                    if sequence <= passed || !is_wanted(order, delivered, stream) {
+                        continue;
+                    }
+                    match file.add(delivered, sequence) {
+                        Ok(()) => {}
+                        Err(Unwritten::File(error)) => return Err(trouble(error)),
+                        Err(Unwritten::NoEvent(why)) => {
+                            let dead_letter = burial.bury(delivered, &why)?;
+                            let stream = order.purpose.streams.get(stream).cloned().unwrap_or_default();
+                            leave_out(file.progress(), delivered, &why, Broken { stream, sequence, dead_letter });
                         }
                     }
                 }
@@ -148,13 +155,20 @@ fn work(order: &Order, mut jobs: mpsc::Receiver<Job>, safe: &mpsc::UnboundedSend
     Ok(progress)
 }
 
-/// False where it is no event of this kind.
-fn add(order: &Order, file: &mut dyn Sink, delivered: &Delivered, stream: usize, sequence: u64) -> std::io::Result<bool> {
-    let admitted = order
-        .conditions
-        .get(stream)
-        .is_none_or(|condition| condition.is_empty() || condition.admits(delivered.codec(), delivered.bytes()).unwrap_or(true));
-    if admitted { file.add(delivered, sequence) } else { Ok(true) }
+/// Whether it fulfils the stream's condition; what cannot be read is looked at.
+fn is_wanted(order: &Order, delivered: &Delivered, stream: usize) -> bool {
+    let admits = |condition: &Condition| condition.admits(delivered.codec(), delivered.bytes()).unwrap_or(true);
+    order.conditions.get(stream).is_none_or(|condition| condition.is_empty() || admits(condition))
+}
+
+/// Counts a message that is not in the file, and names it.
+fn leave_out(progress: &mut Progress, delivered: &Delivered, why: &str, broken: Broken) {
+    progress.broken += 1;
+    if progress.named.len() < NAMED {
+        let subject = delivered.subject();
+        output::complain(format_args!("{broken} on {subject} is no event of this kind: {why}"));
+        progress.named.push(broken);
+    }
 }
 
 /// First the disk, then the note, then the server.

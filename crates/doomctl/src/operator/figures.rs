@@ -189,6 +189,7 @@ pub(super) mod tests {
             experiment_id: None,
             run_id: None,
             generation_id: None,
+            evaluation_id: None,
             tic: 3,
             steps_per_second,
             seconds_since_step: Some(0.1),

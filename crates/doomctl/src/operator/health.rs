@@ -74,6 +74,7 @@ fn text(health: &HealthReply) -> String {
     line("experiment", or_nothing(&health.experiment_id));
     line("run", health.run_id.map_or_else(nothing, |n| n.to_string()));
     line("generation", or_nothing(&health.generation_id));
+    line("evaluation", or_nothing(&health.evaluation_id));
     line("episode", health.episode_id.as_ref().map_or_else(nothing, |id| format!("{id}, tic {}", health.tic)));
     line("episodes completed", count(health.episodes_completed));
     line("steps/s", number(health.steps_per_second));

@@ -11,10 +11,13 @@ pub(crate) mod top;
 use cli_common::exit::{self, Failure};
 use doom_bus::operator::OperatorError;
 
+use crate::connection;
+
 /// The exit code of what went wrong with a question.
 fn failure(error: OperatorError) -> Failure {
     let code = match &error {
         OperatorError::NotPermitted { .. } => exit::NO_PERMISSION,
+        OperatorError::Api(error) => connection::code_of(error),
         OperatorError::Client(_) => exit::INTERNAL,
         _ => exit::UNAVAILABLE,
     };

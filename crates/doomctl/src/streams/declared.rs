@@ -11,7 +11,7 @@ use doom_bus::{
 use doom_protocol::stream::StreamSet;
 
 use super::failure;
-use crate::{ask::permitted, cli::Global};
+use crate::cli::Global;
 
 #[derive(Debug, Args)]
 pub(super) struct Declared {
@@ -48,7 +48,7 @@ impl Declared {
     }
 
     async fn whole(&self, global: &Global, set: &StreamSet, link: &Link) -> Result<Plan, Failure> {
-        let there = permitted(link, read(link.client())).await?.map_err(|e| failure(&e))?;
+        let there = read(link).await.map_err(|e| failure(&e))?;
         Ok(plan(&Wanted { set, root: &global.subject_root, replicas: self.replicas }, &there))
     }
 }

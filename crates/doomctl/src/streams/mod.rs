@@ -7,13 +7,13 @@ mod show;
 use clap::{Args, Subcommand};
 use cli_common::exit::{self, Failure};
 use doom_bus::{
-    Link,
-    streams::{Action, ApplyError, Losses, Plan, StreamsError, apply},
+    ApiError, Link,
+    streams::{Action, ApplyError, Losses, Plan, apply},
 };
 use serde_json::json;
 
 use self::declared::Declared;
-use crate::{ask::permitted, cli::Global, connection, output};
+use crate::{cli::Global, connection, output};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -78,7 +78,7 @@ async fn make(global: &Global, arguments: &Apply) -> Result<i32, Failure> {
         cli_common::output::say(&declared::shown(&plan));
     }
     let losses = if arguments.force { Losses::Allowed } else { Losses::Refused };
-    let result = permitted(&link, apply(link.client(), &plan, losses, |_| {})).await?;
+    let result = apply(&link, &plan, losses, |_| {}).await;
     if let Err(error) = result {
         return refuse(global, &plan, error);
     }
@@ -107,7 +107,7 @@ fn refuse(global: &Global, plan: &Plan, error: ApplyError) -> Result<i32, Failur
     let (code, hint) = match &error {
         ApplyError::Lossy(_) => (exit::NO, "; --force does it all the same"),
         ApplyError::Blocked(_) => (exit::UNAVAILABLE, ""),
-        ApplyError::Step { .. } => (exit::UNAVAILABLE, "; the same command again goes on from there"),
+        ApplyError::Step { source, .. } => (connection::code_of(source), "; the same command again goes on from there"),
     };
     if global.json {
         output::say_json(&json!({ "applied": false, "error": error.to_string(), "plan": plan }))?;
@@ -116,10 +116,6 @@ fn refuse(global: &Global, plan: &Plan, error: ApplyError) -> Result<i32, Failur
 }
 
 /// What a stream's refusal means for the exit code.
-pub(crate) fn failure(error: &StreamsError) -> Failure {
-    let code = match error {
-        StreamsError::NoStream(_) => exit::DATA,
-        _ => exit::UNAVAILABLE,
-    };
-    Failure::new(code, error)
+pub(crate) fn failure(error: &ApiError) -> Failure {
+    Failure::new(connection::code_of(error), error)
 }

@@ -2,10 +2,13 @@
 
 use clap::Args;
 use cli_common::exit::{self, Failure};
-use doom_bus::streams::{ServerStream, StreamsError, read};
+use doom_bus::{
+    ApiError,
+    streams::{ServerStream, read},
+};
 
 use super::failure;
-use crate::{ask::permitted, cli::Global, columns::columns, connection, output};
+use crate::{cli::Global, columns::columns, connection, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -15,11 +18,11 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> Result<i32, Failure> {
     let link = connection::open(global).await?;
-    let mut there = permitted(&link, read(link.client())).await?.map_err(|e| failure(&e))?;
+    let mut there = read(&link).await.map_err(|e| failure(&e))?;
     link.close().await;
     let names = &arguments.streams;
     if let Some(unknown) = names.iter().find(|n| there.get(n).is_none() && !there.silent.contains(n)) {
-        return Err(failure(&StreamsError::NoStream(unknown.clone())));
+        return Err(failure(&ApiError::NoStream(unknown.clone())));
     }
     if !names.is_empty() {
         there.streams.retain(|s| names.contains(&s.name));

@@ -19,6 +19,7 @@ use doom_protocol::{SubjectRoot, Timestamp, payload::EvaluationRequest};
 use tokio::time::Instant;
 
 pub(crate) use self::file::{policy_text, seeds};
+use crate::connection;
 
 /// How evaluations reach the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,11 @@ pub(crate) async fn hand_out(
 
 /// What a store's error means for the operator.
 pub(crate) fn refused(error: StoreError) -> Failure {
-    let code = if matches!(error, StoreError::Unreadable { .. }) { exit::DATA } else { exit::UNAVAILABLE };
+    let code = match &error {
+        StoreError::Unreadable { .. } => exit::DATA,
+        StoreError::Api(error) => connection::code_of(error),
+        _ => exit::UNAVAILABLE,
+    };
     Failure::new(code, error)
 }
 

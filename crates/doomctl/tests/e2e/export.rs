@@ -13,7 +13,7 @@ use parquet::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Answer, doomctl, doomctl_at, events::Population};
+use crate::support::{Answer, Nats, doomctl, doomctl_at, events::Population};
 
 fn export(population: &Population, folder: &TempDir, name: &str, more: &[&str]) -> Answer {
     let out = folder.path().join(name);
@@ -184,19 +184,60 @@ fn an_interrupted_export_without_a_name_leaves_nothing() {
 }
 
 #[test]
-fn messages_that_are_no_events_are_named_and_cost_no_other() {
+fn messages_that_are_no_events_become_dead_letters_once_and_cost_no_other() {
     let population = Population::new();
     let folder = TempDir::new().expect("a folder");
+    let nats = Nats::connect(&population.server);
     population.score("e1", 1..=2, &["HEALTH"]);
     population.poison();
     population.score("e1", 3..=4, &["HEALTH"]);
-    for name in ["s.csv", "s.parquet"] {
+    for name in ["s.csv", "s.parquet", "s.jsonl"] {
         let answer = export(&population, &folder, name, &[]);
         assert_eq!(answer.code, Some(65), "{answer:?}");
-        assert!(answer.err.contains("AGENT_RECORDS sequence 3") && answer.err.contains("is complete, but 1 messages"), "{answer:?}");
+        assert!(answer.err.contains("is complete, but 1 messages"), "{answer:?}");
+        assert!(answer.err.contains("AGENT_RECORDS sequence 3 (dead letter 1)"), "{answer:?}");
     }
     assert_eq!(csv_rows(&folder.path().join("s.csv")).1.len(), 4);
     assert_eq!(parquet_rows(&folder.path().join("s.parquet")).len(), 4);
+    assert_eq!(fs::read_to_string(folder.path().join("s.jsonl")).expect("UTF-8").lines().count(), 4);
+    assert_eq!(nats.state("DEAD_LETTERS")["messages"], 1, "the same message is kept once, however often it is exported");
+    let letter = doomctl_at(&population.server, &["dlq", "show", "1", "--json"]);
+    let letter: serde_json::Value = serde_json::from_str(&letter.out).expect("JSON");
+    for (name, expected) in [
+        ("subject", "clau-doom.agent.A.score".into()),
+        ("stream", "AGENT_RECORDS".into()),
+        ("stream_sequence", 3.into()),
+        ("consumer", "export".into()),
+        ("content", serde_json::Value::from("{\"type\":\"agent.score\"")),
+    ] {
+        assert_eq!(letter[name], expected, "{letter}");
+    }
+}
+
+#[test]
+fn a_durable_export_keeps_what_is_no_event_before_it_goes_on_behind_it() {
+    let population = Population::new();
+    let folder = TempDir::new().expect("a folder");
+    let nats = Nats::connect(&population.server);
+    population.score("e1", 1..=2, &["HEALTH"]);
+    population.poison();
+    population.score("e1", 3..=4, &["HEALTH"]);
+    nats.delete("DEAD_LETTERS");
+    let durable = |more: &[&str]| export(&population, &folder, "s.csv", &[&["--durable", "desk", "--json"], more].concat());
+    let refused = durable(&[]);
+    assert_eq!(refused.code, Some(69), "{refused:?}");
+    assert!(refused.err.contains("no stream DEAD_LETTERS") && refused.err.contains("ends before that message"), "{refused:?}");
+    assert!(!folder.path().join("s.csv").exists());
+    assert_eq!(doomctl_at(&population.server, &["streams", "apply"]).code, Some(0));
+    let answer = durable(&[]);
+    assert_eq!(answer.code, Some(65), "{answer:?}");
+    let said: serde_json::Value = serde_json::from_str(&answer.out).expect("JSON");
+    assert_eq!((&said["events"], &said["broken"]), (&4.into(), &1.into()));
+    assert_eq!(said["left_out"][0], serde_json::json!({"stream": "AGENT_RECORDS", "sequence": 3, "dead_letter": 1}));
+    assert_eq!(csv_rows(&folder.path().join("s.csv")).1.len(), 4);
+    let next = durable(&["--force"]);
+    assert_eq!(next.code, Some(0), "{next:?}");
+    assert_eq!(nats.state("DEAD_LETTERS")["messages"], 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use nats_server_process::NatsServer;
 
-use crate::support::{answer, doomctl, doomctl_at, events::Population};
+use crate::support::{Nats, answer, doomctl, doomctl_at, events::Population};
 
 /// Starts a watcher and waits until the server has its consumers.
 fn watching(population: &Population, arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
@@ -68,6 +68,41 @@ fn a_durable_watcher_shows_what_came_while_nobody_watched() {
         out.lines().map(|line| serde_json::from_str::<serde_json::Value>(&line.expect("UTF-8")).expect("JSON")["sequence"].clone());
     assert_eq!(sequences.collect::<Vec<_>>(), [3, 4, 5]);
     assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn what_is_no_event_becomes_a_dead_letter_of_a_durable_watcher_and_does_not_come_again() {
+    let population = Population::new();
+    let (server, nats) = (&population.server, Nats::connect(&population.server));
+    let arguments = ["--durable", "desk", "--event", "score", "--json", "--count", "3"];
+    let (mut child, out) = watching(&population, &arguments);
+    population.score("e1", 1..=1, &["HEALTH"]);
+    population.poison();
+    population.score("e1", 2..=2, &["HEALTH"]);
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("JSON")).collect();
+    assert!(child.wait().expect("it ends").success());
+    assert!(lines[1]["event"].is_null() && lines[1]["raw"] == "{\"type\":\"agent.score\"", "{lines:?}");
+    assert_eq!(lines[2]["event"]["payload"]["episode_number"], 2);
+    let letters = doomctl_at(server, &["dlq", "list", "--json"]);
+    let letter: serde_json::Value = serde_json::from_str(&letters.out).expect("one line of JSON");
+    for (name, expected) in [
+        ("stream", serde_json::json!("AGENT_EVENTS")),
+        ("stream_sequence", 2.into()),
+        ("consumer", "desk".into()),
+        ("deliveries", 1.into()),
+    ] {
+        assert_eq!(letter[name], expected, "{letters:?}");
+    }
+    // Acknowledgements are not confirmed: the last of them may be under way still.
+    let desk = || nats.api("CONSUMER.INFO.AGENT_EVENTS.desk", &serde_json::json!({}));
+    assert!((0..1000).any(|_| desk()["num_ack_pending"] == 0), "{}", desk());
+    assert_eq!(desk()["num_pending"], 0, "nothing waits for it");
+    // One without a name is a screen: it shows and keeps nothing.
+    let (mut child, out) = watching(&population, &["--event", "score", "--count", "1"]);
+    population.poison();
+    assert!(out.lines().map(|line| line.expect("UTF-8")).all(|line| line.contains("no event")));
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(nats.state("DEAD_LETTERS")["messages"], 1);
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Population {
             let settings = ConnectSettings { url: server.url(), name: "test".to_owned(), ..ConnectSettings::default() };
             let link = connect(&settings).await.expect("the URL is valid");
             link.connected_within(Duration::from_secs(40)).await.expect("the server answers");
-            create_streams(link.client(), "clau-doom").await.expect("streams are made");
+            create_streams(&link, "clau-doom").await.expect("streams are made");
             link
         });
         let subjects = Subjects::new(&SubjectRoot::default(), &"A".parse().expect("an id"));
