@@ -6,6 +6,7 @@
 #
 # `cargo xtask image` builds all three, and makes the base images where none can be pulled. Both bases are the same release of Debian, and
 # may be yours: BUILDER_BASE has Rust (and your registry's configuration, where you have one), RUNTIME_BASE gives the system's libraries.
+# PROFILE is cargo's: `quick` compiles in a fraction of the time what is as correct and slower.
 # Written for BuildKit and for the builder that came before it.
 ARG BUILDER_BASE=rust:1-bookworm
 ARG RUNTIME_BASE=debian:bookworm-slim
@@ -16,28 +17,32 @@ ENV CARGO_INCREMENTAL=0 CARGO_TERM_PROGRESS_WHEN=never CARGO_PROFILE_RELEASE_DEB
 COPY deploy/image/install.sh /usr/local/libexec/image/
 RUN /usr/local/libexec/image/install.sh ca-certificates g++ libboost-filesystem-dev libboost-thread-dev libboost-chrono-dev libboost-atomic-dev
 
-FROM base AS manifests
-COPY . .
-RUN deploy/image/manifests.sh /build /manifests
-
-# What others wrote, compiled once for as long as the manifests stay the same.
-FROM base AS dependencies
-COPY --from=manifests /manifests/ ./
-RUN cargo build --locked --release --package doom-agent --package doomctl --no-default-features
-
-# The two programs that need no C++.
-FROM dependencies AS portable
+# What of the sources decides on the dependencies, and what the programs are made from: a change to anything else builds nothing anew.
+FROM base AS sources
 COPY deploy/image deploy/image
-COPY LICENSE build.rs ./
-COPY vendor/manifest.toml vendor/
+COPY Cargo.toml Cargo.lock LICENSE build.rs ./
 COPY configs configs
 COPY crates crates
 COPY src src
+RUN deploy/image/manifests.sh /build /manifests && deploy/image/sources.sh /build /sources doomctl
+
+# What others wrote, compiled once for as long as the manifests stay the same.
+FROM base AS dependencies
+ARG PROFILE=release
+COPY --from=sources /manifests/ ./
+RUN cargo build --locked --profile $PROFILE --package doom-agent --package doomctl --no-default-features
+
+# The two programs that need no C++.
+FROM dependencies AS portable
+COPY deploy/image/licences.sh deploy/image/
+COPY vendor/manifest.toml vendor/
+COPY --from=sources /sources/ ./
 ARG COMMIT=unknown
+ARG PROFILE=release
 # Cargo goes by times, and the empty programs of the layer below are younger than the sources.
 RUN find build.rs src crates -name '*.rs' -exec touch {} + \
-    && DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --release --package doom-agent --package doomctl --no-default-features \
-    && install -D -t /out/mock target/release/doom-agent && install -D -t /out/doomctl target/release/doomctl \
+    && DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --profile $PROFILE --package doom-agent --package doomctl --no-default-features \
+    && install -D -t /out/mock target/$PROFILE/doom-agent && install -D -t /out/doomctl target/$PROFILE/doomctl \
     && deploy/image/licences.sh /out/licences/mock --package doom-agent --no-default-features \
     && deploy/image/licences.sh /out/licences/doomctl --package doomctl
 
@@ -95,7 +100,7 @@ ENTRYPOINT ["doomctl"]
 
 # The engine: taken from the context where it is for this processor, fetched by its pinned hash where it is not.
 FROM base AS engine
-COPY --from=manifests /manifests/ ./
+COPY --from=sources /manifests/ ./
 COPY crates/xtask crates/xtask
 COPY vendor vendor
 RUN machine() { od -An -tx1 -j18 -N2 "$1" 2>/dev/null; }; \
@@ -108,8 +113,9 @@ RUN deploy/image/engine.sh /out
 FROM portable AS agent
 COPY --from=engine /build/vendor/vizdoom/src vendor/vizdoom/src
 ARG COMMIT=unknown
-RUN DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --release --package doom-agent --package doomctl --no-default-features --features doom-agent/vizdoom \
-    && install -D -t /out/agent target/release/doom-agent \
+ARG PROFILE=release
+RUN DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --profile $PROFILE --package doom-agent --package doomctl --no-default-features --features doom-agent/vizdoom \
+    && install -D -t /out/agent target/$PROFILE/doom-agent \
     && deploy/image/licences.sh /out/licences/agent --package doom-agent --no-default-features --features vizdoom
 
 FROM runtime AS agent-root

@@ -7,8 +7,8 @@ use super::support::{AgentSpec, Cluster, ENGINE, Evidence, MOCK, World, docker, 
 /// Makes each function, which takes an image, a test of both images.
 macro_rules! of_both {
     ($($name:ident),+ $(,)?) => {
-        mod mock { $(#[test] fn $name() { super::$name(super::MOCK) })+ }
-        mod engine { $(#[test] fn $name() { super::$name(super::ENGINE) })+ }
+        mod mock { $(#[test] fn $name() { super::$name(&super::MOCK) })+ }
+        mod engine { $(#[test] fn $name() { super::$name(&super::ENGINE) })+ }
     };
 }
 of_both!(
@@ -32,7 +32,7 @@ fn an_agent_plays_on_a_read_only_root_without_rights_and_is_told_everything_by_i
     assert!(scores.assert_scores() > 0);
     let first = &scores.0[0].payload;
     assert_eq!((&first["seed"], &first["frame_skip"], &first["generation_id"]), (&42.into(), &2.into(), &"7".into()), "{first}");
-    assert_eq!(first["backend"], if image == MOCK { "mock" } else { "vizdoom" });
+    assert_eq!(first["backend"], if image == *MOCK { "mock" } else { "vizdoom" });
 }
 
 fn the_image_says_what_it_is_and_holds_no_shell_and_every_licence(image: &'static str) {
@@ -42,7 +42,7 @@ fn the_image_says_what_it_is_and_holds_no_shell_and_every_licence(image: &'stati
     assert_eq!(inspect("{{json .Config.Entrypoint}}"), r#"["doom-agent"]"#);
     assert_eq!(inspect("{{json .Config.Healthcheck.Test}}"), r#"["CMD","doom-agent","health"]"#);
     let engine = inspect("{{index .Config.Labels \"clau-doom.engine\"}}");
-    assert_eq!(engine, if image == MOCK { "mock" } else { "ViZDoom 1.3.2" });
+    assert_eq!(engine, if image == *MOCK { "mock" } else { "ViZDoom 1.3.2" });
     let commit = inspect("{{index .Config.Labels \"org.opencontainers.image.revision\"}}");
     assert!(commit.trim_end_matches("-dirty").len() == 12, "{commit}");
     let version = docker(&["run", "--rm", "--network", "none", image, "--version"]);
@@ -63,8 +63,8 @@ fn the_image_says_what_it_is_and_holds_no_shell_and_every_licence(image: &'stati
     ] {
         assert!(has(licence), "no {licence} in {image}");
     }
-    assert_eq!(has("usr/share/doc/doom-agent/vizdoom/dumb/licence.txt"), image == ENGINE);
-    assert_eq!(has("freedoom2.wad"), image == ENGINE);
+    assert_eq!(has("usr/share/doc/doom-agent/vizdoom/dumb/licence.txt"), image == *ENGINE);
+    assert_eq!(has("freedoom2.wad"), image == *ENGINE);
     for stranger in ["bin/sh", "bin/bash", "dpkg", "python", "bin/gcc", "bin/cargo", ".so.debug", "gymnasium"] {
         assert!(!list.lines().any(|f| f.contains(stranger) && !f.contains("share/doc")), "{stranger} in {image}");
     }
@@ -94,7 +94,7 @@ fn agents_without_an_id_take_one_from_their_container_and_stay_unique() {
 fn an_agent_that_hangs_makes_its_container_unhealthy_and_a_broker_that_is_away_does_not() {
     let world = World::new();
     let options = ["--health-interval=1s", "--health-retries=2", "--env", "SCENARIO=basic", "--env", "NATS_URL=nats://nobody:4222"];
-    let agent = world.start(MOCK, "alone", &options, &["--pace", "realtime"]);
+    let agent = world.start(&MOCK, "alone", &options, &["--pace", "realtime"]);
     let wait = |wanted: &str| wait_for(wanted, || (agent.inspect("{{.State.Health.Status}}") == wanted).then_some(()));
     wait("healthy");
     agent.signal("STOP");

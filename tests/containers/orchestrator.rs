@@ -6,12 +6,12 @@ use super::support::{Cluster, ENGINE, MOCK, World};
 
 #[test]
 fn an_orchestrator_in_python_accounts_for_every_score_of_mock_agents() {
-    orchestrate(MOCK);
+    orchestrate(&MOCK);
 }
 
 #[test]
 fn an_orchestrator_in_python_accounts_for_every_score_of_real_agents() {
-    orchestrate(ENGINE);
+    orchestrate(&ENGINE);
 }
 
 fn orchestrate(image: &str) {

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeSet,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use async_nats::{Client, ConnectOptions, jetstream};
 
-use super::support::{ENGINE, MOCK, docker, docker_tells, free_port, runtime, wait_for};
+use super::support::{DOOMCTL, ENGINE, MOCK, docker, docker_tells, free_port, runtime, wait_for};
 
 /// A compose project of its own, which ends with the test.
 struct Project {
@@ -27,10 +28,12 @@ impl Project {
         let (port, monitor) = (free_port(), free_port());
         let variables = vec![
             ("DOOM_AGENT_IMAGE", image.to_owned()),
+            ("DOOMCTL_IMAGE", (*DOOMCTL).to_owned()),
             ("NATS_PORT", port.to_string()),
             ("NATS_MONITOR_PORT", monitor.to_string()),
             ("DOOM_OPERATOR_PASSWORD", "tests".to_owned()),
         ];
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         // What a test that was killed left behind; the process is in the name.
         let left = docker(&[
             "ps",
@@ -41,12 +44,13 @@ impl Project {
             "{{.Label \"com.docker.compose.project\"}}",
         ]);
         for project in left.lines().collect::<BTreeSet<_>>() {
-            if project.strip_prefix(PROJECT).is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let process = project.strip_prefix(PROJECT).and_then(|rest| rest.split('-').next());
+            if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
                 let old = Self { name: project.to_owned(), files: files.to_vec(), variables: variables.clone(), port };
                 drop(old);
             }
         }
-        Self { name: format!("{PROJECT}{}", std::process::id()), files: files.to_vec(), variables, port }
+        Self { name: format!("{PROJECT}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)), files: files.to_vec(), variables, port }
     }
 
     fn try_compose(&self, arguments: &[&str]) -> Result<String, String> {
@@ -121,7 +125,7 @@ fn stream(client: &Client, name: &str) -> jetstream::stream::Info {
 
 #[test]
 fn compose_scales_a_population_whose_records_are_kept() {
-    let project = Project::new(&["compose.yaml"], ENGINE);
+    let project = Project::new(&["compose.yaml"], &ENGINE);
     let ids = project.up(2);
     let client = project.operator();
     let scaled = project.up(8);
@@ -137,7 +141,7 @@ fn compose_scales_a_population_whose_records_are_kept() {
 
 #[test]
 fn compose_with_three_servers_keeps_each_stream_three_times() {
-    let project = Project::new(&["compose.yaml", "compose.cluster.yaml"], MOCK);
+    let project = Project::new(&["compose.yaml", "compose.cluster.yaml"], &MOCK);
     let ids = project.up(3);
     let client = project.operator();
     assert_answering(&client, &ids);

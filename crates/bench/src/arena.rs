@@ -9,20 +9,17 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use async_nats::Client;
-use doom_protocol::{
-    Codec, Envelope, LedgerSummary, SubjectRoot,
-    payload::{Lifecycle, Score},
+use bench::{
+    machine::{Others, cpus},
+    player::{Agent, Episode, Loop, ledgers, now},
 };
+use doom_protocol::{Codec, Envelope, LedgerSummary, SubjectRoot, payload::Score};
 use futures::StreamExt;
 use nats_server_process::NatsServer;
 use tempfile::TempDir;
 use tokio::{process::Command, sync::mpsc};
 
-use super::{
-    machine::{Others, cpus},
-    player::{Agent, Episode, Loop, now},
-    setting::{Contender, Setting},
-};
+use super::setting::{Contender, Setting};
 
 /// After everybody's first episode, and before the window.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -32,8 +29,6 @@ const LEAST_EPISODES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A server that has just started answers within this time.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
-/// The agents' last words may take this long.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What one run came to.
 #[derive(Debug, Clone, Copy)]
@@ -234,25 +229,6 @@ impl Arena {
 /// What a setting changes of its scenario's file.
 fn changes(setting: &Setting) -> impl Iterator<Item = (&'static str, String)> {
     [("screen_resolution", format!("RES_{}", setting.resolution)), ("screen_format", setting.format.to_owned())].into_iter()
-}
-
-/// The ledgers of so many agents that have stopped, added up.
-pub(crate) async fn ledgers(last_words: &mut async_nats::Subscriber, agents: usize) -> Result<LedgerSummary> {
-    let mut sum = LedgerSummary::default();
-    let mut stopped = 0;
-    while stopped < agents {
-        let message = tokio::time::timeout(LAST_WORDS * 4, last_words.next()).await;
-        let message = message.ok().flatten().context("an agent stopped without a last word")?;
-        let event: Envelope<'_, Lifecycle<'_>> = Codec::Json.decode(&message.payload)?;
-        if let Some(ledger) = event.payload.ledger {
-            stopped += 1;
-            sum.produced += ledger.produced;
-            sum.dropped += ledger.dropped;
-            sum.unconfirmed += ledger.unconfirmed;
-            sum.stored += ledger.stored;
-        }
-    }
-    Ok(sum)
 }
 
 /// Scores as episodes.

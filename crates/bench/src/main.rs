@@ -7,14 +7,11 @@
 
 mod arena;
 mod figures;
-mod machine;
 mod markdown;
-mod player;
 mod readers;
 mod report;
 mod setting;
 mod speed;
-mod stats;
 
 use std::{
     fs,

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use bench::stats::Spread;
+
 use super::{
     report::{Figure, Ratio, Report, Speed},
     setting::Contender,
-    stats::Spread,
 };
 
 /// What a figure should be.

@@ -3,14 +3,11 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use bench::{circumstances::Circumstances, stats::Spread};
 use doom_protocol::{LedgerSummary, Timestamp};
 use serde::Serialize;
 
-use super::{
-    machine::{Machine, load},
-    setting::{Contender, Setting},
-    stats::Spread,
-};
+use super::setting::{Contender, Setting};
 
 /// Steps per second of a contender.
 #[derive(Debug, Serialize)]
@@ -47,12 +44,9 @@ pub(crate) struct Figure {
 /// Everything so far.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    commit: String,
-    began_at: Timestamp,
+    #[serde(flatten)]
+    circumstances: Circumstances,
     written_at: Timestamp,
-    machine: Machine,
-    /// The load average when it began; it says how quiet the machine was before us.
-    load_before: f64,
     pub(super) speeds: Vec<Speed>,
     pub(super) ratios: Vec<Ratio>,
     pub(super) figures: Vec<Figure>,
@@ -61,28 +55,14 @@ pub(crate) struct Report {
 impl Report {
     /// `root` is the workspace's.
     pub(crate) fn begin(root: &Path) -> Self {
-        let git = |arguments: &[&str]| {
-            let output = std::process::Command::new("git").args(arguments).current_dir(root).output().ok();
-            output.filter(|output| output.status.success()).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        };
-        let changed = if git(&["status", "--porcelain"]).unwrap_or_default().is_empty() { "" } else { ", changed" };
-        let report = Self {
-            commit: git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()) + changed,
-            began_at: Timestamp::now(),
-            written_at: Timestamp::now(),
-            machine: Machine::this(),
-            load_before: load(),
-            speeds: Vec::new(),
-            ratios: Vec::new(),
-            figures: Vec::new(),
-        };
-        println!("{}", report.in_words());
-        report
+        let circumstances = Circumstances::now(root);
+        println!("{}", circumstances.in_words());
+        Self { circumstances, written_at: Timestamp::now(), speeds: Vec::new(), ratios: Vec::new(), figures: Vec::new() }
     }
 
     /// The machine, how quiet it was, and what was measured.
     pub(super) fn in_words(&self) -> String {
-        format!("Machine: {}; load average {:.1} before; commit {}", self.machine.in_words(), self.load_before, self.commit)
+        self.circumstances.in_words()
     }
 
     /// Adds what contenders of one setting came to, and prints it.

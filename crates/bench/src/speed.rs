@@ -3,13 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, Result};
+use bench::stats::Spread;
 use doom_protocol::LedgerSummary;
 
 use super::{
     arena::{Arena, Played},
     report::{Ratio, Report, Speed},
     setting::{Contender, Setting, USUAL},
-    stats::Spread,
 };
 
 /// How often and how long.

@@ -4,24 +4,30 @@ use serde::Serialize;
 
 /// Of several rounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-    pub(crate) rounds: Vec<f64>,
+pub struct Spread {
+    /// The one in the middle.
+    pub median: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+    /// Each of them.
+    pub rounds: Vec<f64>,
 }
 
 impl Spread {
     /// `None` of nothing.
-    pub(crate) fn of(rounds: Vec<f64>) -> Option<Self> {
+    #[must_use]
+    pub fn of(rounds: Vec<f64>) -> Option<Self> {
         let (min, max) = (quantile(&rounds, 0.0)?, quantile(&rounds, 1.0)?);
         Some(Self { median: quantile(&rounds, 0.5)?, min, max, rounds })
     }
 }
 
 /// The `q`-quantile (0 to 1), between two values where it falls between them; `None` of nothing.
+#[must_use]
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index within the values")]
-pub(crate) fn quantile(values: &[f64], q: f64) -> Option<f64> {
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = q.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;

@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `soak`, `image`, `fuzz`, `memcheck`.
+//! The project's chores: `cargo xtask setup`, `demo`, `test`, `bench`, `scale`, `soak`, `image`, `fuzz`, `memcheck`.
 
 mod bench;
 mod demo;
@@ -6,6 +6,7 @@ mod fuzz;
 mod image;
 mod memcheck;
 mod progress;
+mod scale;
 mod schemas;
 mod setup;
 mod soak;
@@ -54,6 +55,9 @@ enum Chore {
         /// Only those that need a Docker engine: build the images, then spawn, break and count agents in containers.
         #[arg(long)]
         containers: bool,
+        /// With --containers: on images that are built in a fraction of the time, and slower (`cargo xtask image --quick`).
+        #[arg(long, requires = "containers")]
+        quick: bool,
         /// Arguments for the test harness, such as `-- parity`.
         #[arg(last = true, value_name = "ARGUMENT")]
         filter: Vec<String>,
@@ -87,6 +91,13 @@ enum Chore {
     #[command(disable_help_flag = true)]
     Bench {
         /// Arguments for the bench; --help lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
+    /// Set up what is missing, build for release, and play with more and more agents on a cluster of three nats-servers until it bends.
+    #[command(disable_help_flag = true)]
+    Scale {
+        /// Arguments for it; --help lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
@@ -132,13 +143,14 @@ fn run(chore: Chore) -> Result<ExitCode> {
             demo::demo(&workspace, every_step, &more)?;
             Ok(ExitCode::SUCCESS)
         }
-        Chore::Test { containers: true, filter } => test::containers(&workspace, &filter),
-        Chore::Test { containers: false, filter } => test::test(&workspace, &filter),
+        Chore::Test { containers: true, quick, filter } => test::containers(&workspace, quick, &filter),
+        Chore::Test { containers: false, filter, .. } => test::test(&workspace, &filter),
         Chore::Image(settings) => image::image(&workspace, &settings).map(|()| ExitCode::SUCCESS),
         Chore::Soak { arguments } => soak::soak(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz { seconds, target, keep } => fuzz::fuzz(&workspace, seconds, &target, keep),
         Chore::Memcheck { filter } => memcheck::memcheck(&workspace, &filter),
         Chore::Schemas => schemas::schemas(&workspace).map(|()| ExitCode::SUCCESS),
+        Chore::Scale { arguments } => scale::scale(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
         Chore::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -47,6 +47,9 @@ const CONTAINERS: Suite = Suite {
     environment: &[],
 };
 
+/// How many of them run at once.
+const AT_ONCE: u8 = 4;
+
 /// What the test harness said, added up.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Counts {
@@ -94,8 +97,9 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<ExitCode>
     Ok(if outcomes.iter().all(|outcome| outcome.good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds the images and runs what needs them, one test at a time: each of them is a population. Says so, loudly, where no Docker engine answers.
-pub(crate) fn containers(workspace: &Workspace, filter: &[String]) -> Result<ExitCode> {
+/// Builds the images (`quick` ones where that is asked for) and runs what needs them, some tests at a time: they wait more than they work.
+/// Says so, loudly, where no Docker engine answers.
+pub(crate) fn containers(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<ExitCode> {
     let began = Instant::now();
     if let Err(why) = image::docker_answers() {
         println!("\n!!! THE CONTAINERS WERE NOT TESTED: {why:#}\n!!! Run this where one does:\n!!!     cargo xtask test --containers\n");
@@ -103,9 +107,10 @@ pub(crate) fn containers(workspace: &Workspace, filter: &[String]) -> Result<Exi
     }
     setup(workspace, Scope::Test)?;
     provide(Wanted { compose: true, ..Wanted::default() })?;
-    image::image(workspace, &image::Image::default())?;
-    let filter: Vec<String> = ["--test-threads=1".to_owned()].into_iter().chain(filter.iter().cloned()).collect();
-    let outcome = run(workspace, &CONTAINERS, &filter)?;
+    image::image(workspace, &image::Image { quick, ..image::Image::default() })?;
+    let suite = Suite { environment: if quick { &[("DOOM_TEST_IMAGES", "quick")] } else { &[] }, ..CONTAINERS };
+    let filter: Vec<String> = [format!("--test-threads={AT_ONCE}")].into_iter().chain(filter.iter().cloned()).collect();
+    let outcome = run(workspace, &suite, &filter)?;
     println!("\n{}", summary(std::slice::from_ref(&outcome), began.elapsed().as_secs_f64()));
     Ok(if outcome.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

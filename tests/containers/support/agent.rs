@@ -34,7 +34,7 @@ impl AgentSpec {
 
     /// The mock.
     pub(crate) fn mock(cluster: &Cluster) -> Self {
-        Self::new(MOCK, cluster)
+        Self::new(&MOCK, cluster)
     }
 
     /// A variable; a later one wins.

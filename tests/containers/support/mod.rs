@@ -6,7 +6,7 @@ mod evidence;
 mod nats;
 
 use std::{
-    sync::OnceLock,
+    sync::{LazyLock, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -22,10 +22,19 @@ pub(crate) use self::{
 /// How long anything is waited for that ought to happen soon. Generous: a container starts in seconds, on a busy machine in many.
 pub(crate) const WITHIN: Duration = Duration::from_secs(90);
 
-/// The images, as `cargo xtask image` tags them.
-pub(crate) const ENGINE: &str = "doom-agent:latest";
-pub(crate) const MOCK: &str = "doom-agent:mock";
+/// The images, as `cargo xtask image` tags them: those that are shipped, or with `DOOM_TEST_IMAGES=quick` those of `--quick`.
+pub(crate) static ENGINE: LazyLock<&str> = LazyLock::new(|| if is_quick() { "doom-agent:quick" } else { "doom-agent:latest" });
+pub(crate) static MOCK: LazyLock<&str> = LazyLock::new(|| if is_quick() { "doom-agent:mock-quick" } else { "doom-agent:mock" });
+pub(crate) static DOOMCTL: LazyLock<&str> = LazyLock::new(|| if is_quick() { "doomctl:quick" } else { "doomctl:latest" });
 pub(crate) const BROKER: &str = "doom-nats:latest";
+
+fn is_quick() -> bool {
+    match std::env::var("DOOM_TEST_IMAGES").as_deref() {
+        Ok("quick") => true,
+        Ok("shipped") | Err(_) => false,
+        Ok(other) => panic!("DOOM_TEST_IMAGES is `{other}`; it may be quick or shipped"),
+    }
+}
 
 /// How long an agent's network is cut: a minute, unless `DOOM_TEST_CUT_SECONDS` says less.
 pub(crate) fn cut_time() -> Duration {

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bench::{
+    machine::resident_mb,
+    player::{Agent, ledgers},
+    stats::quantile,
+};
 use doom_protocol::{Codec, HealthReply};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{WARM_UP, first_action, subscribe};
 use crate::{
-    arena::{Arena, ledgers},
-    machine::resident_mb,
+    arena::Arena,
     report::Report,
     setting::{Contender, Setting},
-    stats::quantile,
 };
 
 /// The most steps a second, so the most events.
@@ -32,7 +35,7 @@ pub(crate) async fn drops(arena: &Arena, report: &mut Report) -> Result<()> {
     first_action(&mut actions).await?;
     drop(actions);
     tokio::time::sleep(arena.span(DROPS_OVER)).await;
-    agents.iter().for_each(crate::player::Agent::stop);
+    agents.iter().for_each(Agent::stop);
     let ledger = ledgers(&mut last_words, 1).await?;
     for agent in agents {
         agent.ended().await?;

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bench::{
+    machine::{cpu_seconds, resident_mb},
+    player::{Agent, ledgers},
+    stats::quantile,
+};
 use doom_protocol::{Codec, control::ControlReply};
 use tokio::time::Instant;
 
 use super::{WARM_UP, deviations, first_action, subscribe};
 use crate::{
-    arena::{Arena, ledgers},
-    machine::{cpu_seconds, resident_mb},
-    player::Agent,
+    arena::Arena,
     report::Report,
     setting::{Contender, Setting},
-    stats::quantile,
 };
 
 /// Each tic is a step.

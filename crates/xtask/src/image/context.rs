@@ -1,4 +1,4 @@
-//! What the builder gets: the files that git knows or would know, and the engine that setup has fetched, as one tar stream.
+//! What the builder gets: the files that git knows or would know, and, where it is wanted, the engine that setup has fetched, as one tar stream.
 
 use std::{
     io::Write,
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::Workspace;
 
 /// Written to `to`, which is closed at the end. `.dockerignore` leaves out of it what no stage copies.
-pub(crate) fn send(workspace: &Workspace, to: impl Into<Stdio>) -> Result<()> {
+pub(crate) fn send(workspace: &Workspace, engine: bool, to: impl Into<Stdio>) -> Result<()> {
     let list = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(&workspace.root)
@@ -25,7 +25,7 @@ pub(crate) fn send(workspace: &Workspace, to: impl Into<Stdio>) -> Result<()> {
     let mut tar = Command::new("tar");
     tar.current_dir(&workspace.root).args(["--create", "--dereference", "--null", "--files-from", "-"]);
     // Where VIZDOOM_DIR stands in for what is fetched, the builder fetches it itself.
-    if workspace.vendor.join("vizdoom/engine").is_dir() {
+    if engine && workspace.vendor.join("vizdoom/engine").is_dir() {
         tar.arg("vendor/vizdoom");
     }
     let mut tar = tar.stdin(Stdio::piped()).stdout(to).spawn().context("cannot run tar")?;
