@@ -29,7 +29,7 @@ mod telemetry;
 mod throttle;
 pub mod work;
 
-pub use backlog::{Left, RecordSettings};
+pub use backlog::{Left, RecordSettings, Refused};
 pub use connect::{ConnectSettings, Link, LinkState, Status, connect};
 pub use control::{Command, serve_control};
 pub use frames::{FrameCounts, publish_frames};
