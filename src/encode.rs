@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bytes::{BufMut, BytesMut};
-use doom_bus::{Encode, Outgoing, Stamp, Subject};
+use doom_bus::{Encode, Outgoing, Refused, Stamp, Subject};
 use doom_game::{Button, End, Variable};
 use doom_protocol::{
     Codec, Envelope, EpisodeId, Id, Instance, Payload, Subjects, Timestamp,
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     book::Book,
+    clock::Clock,
     game_loop::{Closed, RecordSlot, ScoreSlot, StepEvent, StepSlot, kill_rate, survival},
     will::Will,
 };
@@ -224,11 +225,12 @@ impl Encoder {
 pub(crate) struct RecordEncoder {
     book: Arc<Book>,
     will: Will,
+    clock: Clock,
 }
 
 impl RecordEncoder {
-    pub(crate) fn new(book: Arc<Book>, will: Will) -> Self {
-        Self { book, will }
+    pub(crate) fn new(book: Arc<Book>, will: Will, clock: Clock) -> Self {
+        Self { book, will, clock }
     }
 }
 
@@ -338,6 +340,12 @@ impl Encode<RecordSlot> for RecordEncoder {
         if let Some(score) = self.will.score() {
             self.book.of(score.episode).score(codec, 0, &score, out);
         }
+    }
+
+    fn refused(&mut self, codec: Codec, refused: &Refused, out: &mut Vec<Outgoing>) {
+        let Refused { id, subject, why } = refused;
+        let message = format!("{id} on {subject} is too large for the server or its stream and was put aside: {why}");
+        out.extend(self.book.now().error(codec, self.clock.now(), "record_too_large", &message, false));
     }
 }
 

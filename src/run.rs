@@ -157,10 +157,10 @@ impl Agent {
             deadline_seen.clone(),
         ));
         let placement = Arc::new(Placement::choose(config.cpu).await);
-        let spool = if link.is_some() { open_spool(&state_dir.spool(), Arc::clone(&placement)).await } else { None };
+        let spool = if link.is_some() { open_spool(&state_dir.spool(), instance, Arc::clone(&placement)).await } else { None };
         let will = Will::new(Arc::clone(&progress), Arc::clone(&ledger), clock);
         let (records, system) =
-            Records::new(records, RecordEncoder::new(Arc::clone(&book), will), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
+            Records::new(records, RecordEncoder::new(Arc::clone(&book), will, clock), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());
@@ -440,8 +440,8 @@ pub(crate) fn facts(config: &Config, instance: Instance) -> RunFacts {
 }
 
 /// The agent goes on without a spool, and health says so.
-async fn open_spool(path: &Path, placement: Arc<Placement>) -> Option<Spool> {
-    let opened = Spool::open(path, move || placement.keep_off()).await;
+async fn open_spool(path: &Path, instance: Instance, placement: Arc<Placement>) -> Option<Spool> {
+    let opened = Spool::open(path, instance, move || placement.keep_off()).await;
     opened.inspect_err(|why| tracing::warn!(file = %path.display(), why, "no record spool; records are kept in memory alone")).ok()
 }
 

@@ -9,7 +9,8 @@ use doom_policy::PolicyProgram;
 use doom_protocol::{
     Codec, Decoded, Envelope, HealthReply, Id, SubjectRoot,
     control::{ControlReply, ControlRequest, Verb},
-    payload,
+    payload, pattern,
+    stream::StreamSet,
 };
 
 /// What any decoder may take, however short its input.
@@ -136,6 +137,29 @@ pub fn settings(data: &[u8]) {
             && let Err(error) = doom_agent::settings::check_text(Path::new("agent.toml"), text)
         {
             assert!(!error.to_string().is_empty());
+        }
+    });
+}
+
+/// The file that declares the streams: what is read can be told apart, and each stream is found by its name.
+pub fn streams(data: &[u8]) {
+    bounded(data, || {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        match StreamSet::parse(text) {
+            Ok(set) => {
+                let mut taken: Vec<String> = Vec::new();
+                for stream in set.iter() {
+                    assert_eq!(set.get(&stream.name), Some(stream));
+                    for subject in stream.all_subjects("root") {
+                        assert!(taken.iter().all(|t| !pattern::overlaps(t, &subject)), "{subject} is taken twice");
+                        taken.push(subject);
+                    }
+                }
+            }
+            Err(error) => {
+                assert!((1..=text.lines().count() + 1).contains(&error.line), "line {} of {}", error.line, text.lines().count());
+                assert!(!error.message.is_empty());
+            }
         }
     });
 }

@@ -43,6 +43,16 @@ pub struct ConnectSettings {
 }
 
 impl ConnectSettings {
+    /// The name of the user who logs in by one, as flags or URL say it.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        let servers: Vec<async_nats::ServerAddr> = self.url.split(',').filter_map(|u| u.trim().parse().ok()).collect();
+        match self.auth.or_of_url(&servers) {
+            Auth::UserPassword(user, _) => Some(user),
+            _ => None,
+        }
+    }
+
     /// Looks at what can be known to be wrong before the first try: the files.
     ///
     /// # Errors
@@ -396,6 +406,17 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_known_by_flag_or_url() {
+        let user = |url: &str, auth: Auth| ConnectSettings { url: url.to_owned(), auth, ..ConnectSettings::default() }.user();
+        let flag = Auth::UserPassword("flag".to_owned(), "x".to_owned());
+        assert_eq!(user("nats://a:1", flag.clone()).as_deref(), Some("flag"));
+        assert_eq!(user("nats://u:p@a:1", flag).as_deref(), Some("flag"));
+        assert_eq!(user("nats://a:1, nats://u%20v:p@b:1", Auth::None).as_deref(), Some("u v"));
+        assert_eq!(user("nats://token@a:1", Auth::None), None);
+        assert_eq!(user("", Auth::None), None);
+    }
 
     #[test]
     fn backoff_grows_to_a_bound_and_has_jitter() {

@@ -30,6 +30,7 @@ pub struct Ledger {
     stored: AtomicU64,
     spooled: AtomicU64,
     lost: AtomicU64,
+    aside: AtomicU64,
     durable: AtomicBool,
     kept: AtomicBool,
     truncated: AtomicBool,
@@ -53,6 +54,11 @@ impl Ledger {
     /// Records given up for want of room.
     pub fn add_lost(&self, n: u64) {
         self.lost.fetch_add(n, Relaxed);
+    }
+
+    /// A record is larger than any stream takes.
+    pub(crate) fn add_aside(&self) {
+        self.aside.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn set_spooled(&self, n: u64) {
@@ -113,6 +119,7 @@ impl Ledger {
         RecordsHealth {
             spooled: self.spooled.load(Relaxed),
             lost: self.lost.load(Relaxed),
+            aside: self.aside.load(Relaxed),
             durable: self.kept.load(Relaxed).then(|| self.durable.load(Relaxed)),
         }
     }

@@ -31,7 +31,7 @@ mod throttle;
 pub mod work;
 
 pub use api::ApiError;
-pub use backlog::{Left, RecordSettings};
+pub use backlog::{Left, RecordSettings, Refused};
 pub use connect::{ConnectSettings, Link, LinkState, Status, connect};
 pub use control::{Command, Standing, serve_control};
 pub use frames::{FrameCounts, publish_frames};

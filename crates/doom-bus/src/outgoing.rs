@@ -52,6 +52,11 @@ pub trait Encode<S>: Send + 'static {
     fn will(&mut self, codec: Codec, out: &mut Vec<Outgoing>) {
         let _ = (codec, out);
     }
+
+    /// Appends the record by which others hear that a record could not be stored and was put aside.
+    fn refused(&mut self, codec: Codec, refused: &crate::Refused, out: &mut Vec<Outgoing>) {
+        let _ = (codec, refused, out);
+    }
 }
 
 // Names that are known to be headers' already, and are not copied.

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use async_nats::client::{PublishError, PublishErrorKind};
 use doom_protocol::Codec;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -19,14 +20,12 @@ use tokio::{
 
 use crate::{
     Encode, LaneReceiver, Ledger, Link, LinkState, Outgoing, Sink, Spool,
-    attempt::{Attempt, Outcome, attempt},
-    backlog::{Backlog, Left, RecordSettings},
+    attempt::{Jetstream, Outcome, attempt},
+    backlog::{Backlog, Left, RecordSettings, Refused},
     spool::Record,
     telemetry::passed,
 };
 
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_MOST: Duration = Duration::from_secs(5);
 /// System records that wait to be taken over; they are rare.
 const SYSTEM_SLOTS: usize = 256;
 /// Which stream may store a record that is shown to live viewers: none has such a name. One that appears at this moment would else have it before
@@ -67,13 +66,12 @@ pub struct Records<S, E> {
     system_open: bool,
     encoder: E,
     sink: Sink,
-    ledger: Arc<Ledger>,
     settled: watch::Sender<bool>,
     backlog: Backlog,
     will_at: Option<Instant>,
     numbers: Vec<f64>,
+    refused_said: bool,
     in_flight: FuturesUnordered<BoxFuture<'static, (Arc<str>, Outcome)>>,
-    warned: bool,
 }
 
 impl<S, E> std::fmt::Debug for Records<S, E> {
@@ -101,13 +99,12 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
             system_open: true,
             encoder,
             sink,
-            backlog: Backlog::new(spool, settings, Arc::clone(&ledger)),
-            ledger,
+            backlog: Backlog::new(spool, settings, ledger),
             settled,
             will_at: None,
             numbers: Vec::new(),
+            refused_said: false,
             in_flight: FuturesUnordered::new(),
-            warned: false,
         };
         (records, handle)
     }
@@ -149,8 +146,7 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
             if lane_done && hopeless && !self.system_open {
                 return;
             }
-            let groups = self.backlog.groups.values().filter(|g| !g.queue.is_empty() && !g.in_flight);
-            let retry = groups.filter_map(|g| g.retry_at).min().filter(|_| up);
+            let retry = self.backlog.next_try().filter(|_| up);
             let wake = retry.into_iter().chain(self.backlog.next_ask()).chain(self.will_at).min();
             tokio::select! {
                 () = self.lane.ready(), if !lane_done => self.take_lane(),
@@ -159,7 +155,10 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                     None => self.system_open = false,
                 },
                 answer = self.backlog.answer() => self.backlog.take(answer),
-                Some((group, outcome)) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(&group, outcome),
+                Some((group, outcome)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                    self.backlog.settle(&group, outcome);
+                    self.say_refused();
+                }
                 () = async { tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)).await }, if wake.is_some() => {
                     if self.will_at.is_some_and(|at| at <= Instant::now()) {
                         self.renew_will();
@@ -208,6 +207,28 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
         }
     }
 
+    /// Says that a record was put aside, in the log and by an error record: of the first one, the others are counted. Where one is too large most are,
+    /// and so may be what is said of it.
+    fn say_refused(&mut self) {
+        for refused in std::mem::take(&mut self.backlog.refused) {
+            let Refused { id, subject, why } = &refused;
+            if std::mem::replace(&mut self.refused_said, true) {
+                tracing::debug!(id, subject, why, "a further record is put aside");
+                continue;
+            }
+            tracing::error!(
+                id,
+                subject,
+                why,
+                "this record is larger than the server or its stream takes; it is put aside and those behind it go on. Raise max_payload in the \
+                 server's configuration (or the stream's max_msg_size) and start the agent anew: it sends what was put aside"
+            );
+            let mut events = Vec::with_capacity(1);
+            self.encoder.refused(self.sink.codec, &refused, &mut events);
+            events.into_iter().for_each(|e| self.keep(e));
+        }
+    }
+
     /// Asks anew what is to become of what is open.
     fn renew_will(&mut self) {
         if self.sink.link.is_none() {
@@ -231,84 +252,26 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
             // Live viewers are owed a try, no more; the record itself is on disk.
             let _ = publish(&record).await;
         }
-        let now = Instant::now();
-        let mut starting = Vec::new();
-        for (key, group) in &mut self.backlog.groups {
-            if group.no_stream {
-                for kept in group.queue.iter_mut().filter(|k| !k.published_live) {
-                    kept.published_live = publish(&kept.record).await.is_ok();
-                }
-            }
-            if !group.in_flight && group.retry_at.is_none_or(|at| at <= now) {
-                starting.push(Arc::clone(key));
+        for group in self.backlog.groups.values_mut().filter(|g| g.no_stream) {
+            for kept in group.queue.iter_mut().filter(|k| !k.published_live) {
+                // What is too large for the server would be the next time as well.
+                let refused = |e: PublishError| e.kind() == PublishErrorKind::MaxPayloadExceeded;
+                kept.published_live = publish(&kept.record).await.map_or_else(refused, |()| true);
             }
         }
-        for key in starting {
-            let Some(group) = self.backlog.groups.get(&key).filter(|g| self.backlog.is_sendable(g)) else { continue };
-            let Some(first) = group.queue.front() else { continue };
-            let subject = first.record.subject.as_str();
-            let last_sequence = group.last_sequences.get(subject).copied();
-            let task = Attempt {
-                link: link.clone(),
-                record: first.record.clone(),
-                stream: group.streams.get(subject).cloned(),
-                last_sequence,
-                // Looked at where it must be found out how far the stream is.
-                later: if last_sequence.is_none() { self.backlog.later_ids(&key, subject) } else { Vec::new() },
-            };
+        for key in self.backlog.due(Instant::now()) {
+            let Some(task) = self.backlog.start(&key) else { continue };
+            let streams = Jetstream::new(link.clone());
             let mut status = link.watch();
-            if let Some(group) = self.backlog.groups.get_mut(&key) {
-                group.in_flight = true;
-            }
             self.in_flight.push(Box::pin(async move {
                 let losses = status.borrow_and_update().losses;
                 let outcome = tokio::select! {
-                    outcome = attempt(task) => outcome,
+                    outcome = attempt(&streams, task) => outcome,
                     // Its answer cannot come any more.
                     _ = status.wait_for(|s| s.losses != losses) => Outcome::Failed("the connection was lost".to_owned()),
                 };
                 (key, outcome)
             }));
-        }
-    }
-
-    fn settle(&mut self, key: &Arc<str>, outcome: Outcome) {
-        let Some(group) = self.backlog.groups.get_mut(key) else { return };
-        group.in_flight = false;
-        match outcome {
-            Outcome::Stored { stream, sequence } => {
-                group.no_stream = false;
-                group.failures = 0;
-                group.retry_at = None;
-                let Some(done) = self.backlog.acknowledge(key) else { return };
-                if done.is_counted() {
-                    self.ledger.add_stored();
-                }
-                let Some(group) = self.backlog.groups.get_mut(key) else { return };
-                let subject = done.subject.to_string();
-                group.streams.insert(subject.clone(), stream);
-                match sequence {
-                    Some(n) => group.last_sequences.insert(subject, n),
-                    None => group.last_sequences.remove(&subject),
-                };
-            }
-            Outcome::NoStream => {
-                group.streams.clear();
-                group.last_sequences.clear();
-                group.no_stream = true;
-                group.retry_at = Some(Instant::now() + RETRY_MOST);
-                if !std::mem::replace(&mut self.warned, true) {
-                    let subject = group.queue.front().map_or(String::new(), |k| k.record.subject.to_string());
-                    tracing::warn!(%subject, "no stream takes this record; it is published for live viewers and kept until one does (create the streams of clau-doom)");
-                }
-            }
-            Outcome::Failed(error) => {
-                group.streams.clear();
-                group.last_sequences.clear();
-                group.failures += 1;
-                group.retry_at = Some(Instant::now() + RETRY_FIRST.saturating_mul(1 << group.failures.min(6)).min(RETRY_MOST));
-                tracing::debug!(error, failures = group.failures, "a record is not stored yet; trying again");
-            }
         }
     }
 }

@@ -16,6 +16,8 @@ pub const SEQ: &str = "seq";
 pub const CONTENT_TYPE: &str = "Content-Type";
 /// On records: JetStream's duplicate detection.
 pub const MSG_ID: &str = "Nats-Msg-Id";
+/// On records of subjects that are the agent's own: how far the sender's spool is stored there, for the sender's next start.
+pub const STORED_THROUGH: &str = "stored-through";
 
 // On pictures that travel as bytes alone: what the envelope and the payload would say.
 

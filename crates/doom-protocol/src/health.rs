@@ -109,7 +109,15 @@ pub struct RecordsHealth {
     pub spooled: u64,
     /// Given up for want of room.
     pub lost: u64,
+    /// Larger than server or stream take; kept for the next start. Absent where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub aside: u64,
     /// On disk before they are sent; false where memory is all they have, absent where no broker takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durable: Option<bool>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }

@@ -16,13 +16,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// Exit code 2 for contradictory flags, 65 for files, 69 where no server answers or the login is refused.
 pub(crate) async fn open(global: &Global) -> Result<Link, Failure> {
-    let settings = ConnectSettings {
+    let mut settings = ConnectSettings {
         url: global.nats.expose().to_owned(),
         name: "doomctl".to_owned(),
         auth: global.login.auth()?,
         tls: global.login.tls()?,
-        inbox_prefix: Some(format!("_INBOX.doomctl.{}", std::process::id())),
+        inbox_prefix: None,
     };
+    settings.inbox_prefix = Some(inbox(settings.user().as_deref()));
     settings.check().map_err(|e| Failure::new(exit::DATA, e))?;
     let link = doom_bus::connect(&settings).await.map_err(|e| Failure::new(exit::UNAVAILABLE, e))?;
     let up = link.connected_within(ANSWER_WITHIN).await;
@@ -37,6 +38,13 @@ pub(crate) fn code_of(error: &ApiError) -> i32 {
         ApiError::NoPermission { .. } => exit::NO_PERMISSION,
         _ => exit::UNAVAILABLE,
     }
+}
+
+/// Where answers go. A user has an inbox of his own, which nobody else reads where the server keeps roles apart.
+fn inbox(user: Option<&str>) -> String {
+    let is_token = |user: &&str| !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let user = user.filter(is_token).map_or(String::new(), |user| format!("{user}."));
+    format!("_INBOX.{user}doomctl.{}", std::process::id())
 }
 
 /// What a server says of itself.
@@ -73,4 +81,18 @@ pub(crate) async fn ping(global: &Global) -> Result<i32, Failure> {
         ));
     }
     Ok(exit::DONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inbox;
+
+    #[test]
+    fn a_user_has_an_inbox_of_his_own() {
+        let own = format!("doomctl.{}", std::process::id());
+        assert_eq!(inbox(Some("dashboard")), format!("_INBOX.dashboard.{own}"));
+        for user in [None, Some(""), Some("a.b"), Some("*"), Some(">"), Some("a b")] {
+            assert_eq!(inbox(user), format!("_INBOX.{own}"), "{user:?}");
+        }
+    }
 }

@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// Each a function of `fuzz/src/lib.rs`.
-pub(crate) const TARGETS: [&str; 7] = ["control", "evaluation", "envelope_json", "envelope_msgpack", "scenario", "rules", "settings"];
+pub(crate) const TARGETS: [&str; 8] =
+    ["control", "evaluation", "envelope_json", "envelope_msgpack", "scenario", "rules", "settings", "streams"];
 /// Its defect is planted.
 const CANARY: &str = "canary";
 

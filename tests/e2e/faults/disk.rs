@@ -4,14 +4,15 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{SCORE, assert_complete, play, short_episodes, spool};
-use crate::support::{Agent, Backend, JetStream, Mount, Spec, Tap, WITHIN, http, nats_with_streams, on_both};
+use super::{SCORE, assert_complete, play, restart::server_on, short_episodes, spool};
+use crate::support::{Agent, Backend, JetStream, Mount, Spec, Tap, WITHIN, free_port, http, nats_with_streams, on_both};
 
 on_both!(
     a_file_that_is_no_spool_is_moved_aside_and_kept,
     without_a_spool_records_are_kept_in_memory_and_health_says_so,
     a_disk_that_takes_nothing_any_more_is_said_and_used_again_when_it_does,
     a_full_disk_is_said_and_used_again_when_there_is_room,
+    what_was_sent_and_could_not_be_erased_is_not_sent_again_although_more_was_stored_from_memory,
 );
 
 /// Waits for what health says of the disk.
@@ -200,4 +201,84 @@ fn without_a_spool_records_are_kept_in_memory_and_health_says_so(backend: Backen
     assert_eq!(said, 1, "{:#?}", agent.log());
     assert_complete(&JetStream::open(&server.url()).stored("AGENT_EVENTS", SCORE));
     assert_eq!(tap.lifecycle("A", "stopped")["records"], json!({"spooled": 0, "lost": 0, "durable": false}));
+}
+
+/// The disk still has what was sent, and nothing of what was stored after it: the stream alone knows.
+fn what_was_sent_and_could_not_be_erased_is_not_sent_again_although_more_was_stored_from_memory(backend: Backend) {
+    let (port, state) = (free_port(), TempDir::new().unwrap());
+    let url = format!("nats://127.0.0.1:{port}");
+    let mut first = short_episodes(backend, &url, state.path()).spawn();
+    play(&first.http(), 20.0);
+    first.signal(Signal::KILL);
+    assert_eq!(first.wait_exit(WITHIN), -9);
+    let mut second = short_episodes(backend, &url, state.path()).spawn();
+    let address = second.http();
+    play(&address, 3.0);
+    limit_files(&second, Some(0));
+    durable(&address, false);
+    let (_server, streams) = server_on(port);
+    // These count its own alone, and go behind those of the first.
+    http::wait_get(&address, "/metrics", "scores of its own that are stored", |_, text| http::metric(text, "records_stored") >= 10.0);
+    second.signal(Signal::KILL);
+    assert_eq!(second.wait_exit(WITHIN), -9);
+    let before = streams.count("AGENT_EVENTS", SCORE);
+    let (code, _, err) = short_episodes(backend, &url, state.path()).with(&["--episodes", "2"]).run();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("records of an earlier process are still to be sent"), "the disk has them: {err}");
+    let instances = assert_complete(&streams.stored("AGENT_EVENTS", SCORE));
+    let [(_, of_the_first), (_, of_the_second), (_, 2)] = instances[..] else { panic!("{instances:?}") };
+    assert!(of_the_first >= 15 && of_the_second >= 10, "{instances:?}");
+    println!("stored before the last start: {before}, of both: {}", of_the_first + of_the_second);
+}
+
+/// The same where the second had no spool to know anything by: it hands on what the stream said when it came.
+#[test]
+fn what_was_sent_and_could_not_be_erased_is_not_sent_again_after_an_agent_without_a_spool() {
+    let (port, mount) = (free_port(), Mount::memory(8));
+    let url = format!("nats://127.0.0.1:{port}");
+    let spec = || on_mount(&mount, short_episodes(Backend::Mock, &url, &mount.path()));
+    let mut first = spec().spawn();
+    let address = first.http();
+    play(&address, 20.0);
+    mount.fill();
+    durable(&address, false);
+    let (_server, streams) = server_on(port);
+    http::wait_get(&address, "/metrics", "what the disk has is stored", |_, text| http::metric(text, "records_stored") >= 25.0);
+    first.signal(Signal::KILL);
+    assert_eq!(first.wait_exit(WITHIN), -9);
+    let (code, _, err) = spec().with(&["--episodes", "3"]).run();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("no record spool"), "{err}");
+    mount.free();
+    let (code, _, err) = spec().with(&["--episodes", "2"]).run();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("records of an earlier process are still to be sent"), "the disk has them: {err}");
+    let instances = assert_complete(&streams.stored("AGENT_EVENTS", SCORE));
+    let [(_, of_the_first), (_, 3), (_, 2)] = instances[..] else { panic!("{instances:?}") };
+    assert!(of_the_first >= 25, "{instances:?}");
+}
+
+/// The same where the stream has lost them to telemetry: the copy of all records knows.
+#[test]
+fn what_was_sent_and_could_not_be_erased_is_not_sent_again_although_the_stream_has_evicted_it() {
+    let (port, state) = (free_port(), TempDir::new().unwrap());
+    let url = format!("nats://127.0.0.1:{port}");
+    let mut first = short_episodes(Backend::Mock, &url, state.path()).spawn();
+    let address = first.http();
+    play(&address, 20.0);
+    limit_files(&first, Some(0));
+    durable(&address, false);
+    let (_server, streams) = server_on(port);
+    http::wait_get(&address, "/metrics", "what the disk has is stored", |_, text| http::metric(text, "records_stored") >= 25.0);
+    first.signal(Signal::KILL);
+    assert_eq!(first.wait_exit(WITHIN), -9);
+    streams.wait_count("AGENT_RECORDS", SCORE, streams.count("AGENT_EVENTS", SCORE));
+    streams.purge("AGENT_EVENTS");
+    let (code, _, err) = short_episodes(Backend::Mock, &url, state.path()).with(&["--episodes", "2"]).run();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("records of an earlier process are still to be sent"), "the disk has them: {err}");
+    assert_eq!(streams.count("AGENT_EVENTS", SCORE), 2, "its own alone");
+    streams.wait_count("AGENT_RECORDS", SCORE, 27);
+    let instances = assert_complete(&streams.stored("AGENT_RECORDS", SCORE));
+    assert!(instances.len() == 2 && instances[0].1 >= 25, "{instances:?}");
 }

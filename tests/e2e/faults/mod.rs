@@ -12,6 +12,7 @@ mod lost_episode;
 mod namesakes;
 mod restart;
 mod streams;
+mod too_large;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

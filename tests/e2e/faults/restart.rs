@@ -9,7 +9,8 @@ use crate::support::{Backend, JetStream, WITHIN, free_port, on_both};
 
 on_both!(records_of_a_killed_agent_are_sent_once_by_its_next_start, records_left_at_the_end_are_kept_and_said_to_be);
 
-fn server_on(port: u16) -> (NatsServer, JetStream) {
+/// The server that was not there, with its streams.
+pub(super) fn server_on(port: u16) -> (NatsServer, JetStream) {
     let server = NatsServer::builder().jetstream(true).port(port).start().unwrap();
     let streams = JetStream::open(&server.url());
     streams.create_all();

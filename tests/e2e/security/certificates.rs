@@ -3,8 +3,10 @@
 use nats_server_process::NatsServer;
 use rustix::process::Signal;
 
-use super::{authority::Authority, gets_in, is_refused, playing, server, tells_none};
-use crate::support::WITHIN;
+use super::{authority::Authority, gets_in, is_refused, playing_on, server, tells_none};
+use crate::support::{Backend, WITHIN, on_both};
+
+on_both!(a_certificate_that_is_renewed_lets_the_agent_in_without_a_restart);
 
 fn tls(authority: &Authority, certificate: &str, more: &str) -> NatsServer {
     let file = |name: &str| format!("{:?}", authority.file(name));
@@ -75,16 +77,15 @@ fn a_server_without_tls_is_said_to_be_one() {
     is_refused(&["--nats", &server.url().replace("nats:", "tls:")], "does not speak TLS", &["PRIVATE KEY"]);
 }
 
-#[test]
-fn a_certificate_that_is_renewed_lets_the_agent_in_without_a_restart() {
+fn a_certificate_that_is_renewed_lets_the_agent_in_without_a_restart(backend: Backend) {
     let (authority, other) = (Authority::new(), Authority::new());
     authority.sign("server", &["127.0.0.1"]);
     authority.sign("agent", &["agent"]);
     other.sign("agent", &["agent"]);
     let server = tls(&authority, "server", "verify: true");
     let (cert, key) = (other.file("agent.pem"), other.file("agent.key"));
-    let mut agent =
-        playing(&["--nats", &server.url(), "--nats-ca", &authority.file("ca.pem"), "--nats-cert", &cert, "--nats-key", &key]).spawn();
+    let ca = authority.file("ca.pem");
+    let mut agent = playing_on(backend, &["--nats", &server.url(), "--nats-ca", &ca, "--nats-cert", &cert, "--nats-key", &key]).spawn();
     agent.wait_log("refuses our client certificate");
     for (name, path) in [("agent.key", &key), ("agent.pem", &cert)] {
         std::fs::copy(authority.file(name), path).unwrap();

@@ -5,8 +5,10 @@ use std::fs;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{SECRET, gets_in, is_refused, playing, server, tells_none};
-use crate::support::{Spec, WITHIN};
+use super::{SECRET, gets_in, is_refused, playing_on, server, tells_none};
+use crate::support::{Backend, Spec, WITHIN, on_both};
+
+on_both!(a_user_whom_the_server_drops_is_back_when_the_server_knows_him_again);
 
 const REFUSED: &str = "the NATS server refuses the login; check user";
 
@@ -45,11 +47,10 @@ fn a_wrong_login_is_warned_of_once_and_tried_again_and_no_secret_is_told() {
     is_refused(&["--nats", &by_nkey.url(), "--nats-nkey", file.to_str().unwrap()], REFUSED, &[&stranger]);
 }
 
-#[test]
-fn a_user_whom_the_server_drops_is_back_when_the_server_knows_him_again() {
+fn a_user_whom_the_server_drops_is_back_when_the_server_knows_him_again(backend: Backend) {
     let known = "authorization { users: [ { user: me, password: hunter2 }, { user: other, password: other } ] }";
     let mut server = server(known);
-    let mut agent = playing(&["--nats", &server.url(), "--nats-user", "me", "--nats-password", SECRET]).spawn_ready();
+    let mut agent = playing_on(backend, &["--nats", &server.url(), "--nats-user", "me", "--nats-password", SECRET]).spawn_ready();
     server.reload("authorization { users: [ { user: other, password: other } ] }").unwrap();
     agent.wait_log(REFUSED);
     agent.wait_lines("NATS client error", 3);

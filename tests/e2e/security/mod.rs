@@ -22,7 +22,11 @@ fn server(config: &str) -> NatsServer {
 
 /// An agent that logs whatever there is to log.
 fn playing(arguments: &[&str]) -> Spec {
-    Spec::new(Backend::Mock, "A", "basic").with(&["--pace", "350", "--log", "trace", "--http", "127.0.0.1:0"]).with(arguments)
+    playing_on(Backend::Mock, arguments)
+}
+
+fn playing_on(backend: Backend, arguments: &[&str]) -> Spec {
+    Spec::new(backend, "A", "basic").with(&["--pace", "350", "--log", "trace", "--http", "127.0.0.1:0"]).with(arguments)
 }
 
 /// Neither logs nor output nor probes have any of it.

@@ -27,7 +27,7 @@ fn house(accounts: &str) -> NatsServer {
     let builder = NatsServer::builder().jetstream(true).config_text(config);
     let builder = LOGINS.iter().fold(builder, |b, name| b.env(format!("DOOM_{name}_PASSWORD"), password(name)));
     let server = builder.start().unwrap();
-    JetStream::of(Member::of(&server, "operator", "_INBOX.doomctl.1").client).create_all();
+    JetStream::of(Member::of(&server, "operator", "_INBOX.operator.1").client).create_all();
     server
 }
 
@@ -110,8 +110,11 @@ fn a_dashboard_sees_and_asks_and_commands_nobody() {
     for subject in COMMANDS.iter().chain(&CHANGES).chain(&events).chain(&others) {
         assert!(!dashboard.may_publish(subject), "{subject}");
     }
-    for subject in [">", "clau-doom.>", "_INBOX.>", "_INBOX.doom-agent.A.>", "_INBOX.analytics.>", "clau-doom.agent.*.control.*"] {
+    for subject in [">", "clau-doom.>", "_INBOX.>", "_INBOX.*.>", "_INBOX.*.doomctl.>", "clau-doom.agent.*.control.*"] {
         assert!(!dashboard.may_hear(subject), "{subject}");
+    }
+    for other in ["doom-agent.A", "analytics", "operator", "operator.doomctl.1", "doomctl", "doomctl.1"] {
+        assert!(!dashboard.may_hear(&format!("_INBOX.{other}.>")), "{other}");
     }
 }
 
@@ -125,8 +128,11 @@ fn analytics_reads_streams_and_changes_and_commands_nothing() {
     for subject in COMMANDS.iter().chain(&CHANGES).chain(&["clau-doom.agent.A.score", "clau-doom.agent.A.health", "$SRV.PING"]) {
         assert!(!analytics.may_publish(subject), "{subject}");
     }
-    for subject in [">", "clau-doom.>", "_INBOX.>", "_INBOX.doom-agent.A.>", "_INBOX.dashboard.>"] {
+    for subject in [">", "clau-doom.>", "_INBOX.>", "_INBOX.*.>", "_INBOX.*.doomctl.>"] {
         assert!(!analytics.may_hear(subject), "{subject}");
+    }
+    for other in ["doom-agent.A", "dashboard", "operator", "operator.doomctl.1", "doomctl", "doomctl.1"] {
+        assert!(!analytics.may_hear(&format!("_INBOX.{other}.>")), "{other}");
     }
     let records = JetStream::of(analytics.client.clone());
     assert!(records.stored("AGENT_EVENTS", "clau-doom.agent.A.score").is_empty());
@@ -148,7 +154,7 @@ fn an_agent_with_a_login_of_its_own_is_nobody_else() {
         assert!(!agent.may_publish(subject), "{subject}");
     }
     assert!(agent.may_hear("clau-doom.agent.A.control.*") && agent.may_hear("_INBOX.doom-agent.A.>"));
-    let others = ["_INBOX.doom-agent.B.>", "_INBOX.doom-agent.*.>", "_INBOX.doomctl.>", "_INBOX.>", "clau-doom.agent.B.control.*"];
+    let others = ["_INBOX.doom-agent.B.>", "_INBOX.doom-agent.*.>", "_INBOX.operator.>", "_INBOX.doomctl.>", "_INBOX.>", "clau-doom.agent.B.control.*"];
     for subject in others.iter().chain(&["clau-doom.agent.*.health", "clau-doom.>", ">"]) {
         assert!(!agent.may_hear(subject), "{subject}");
     }
@@ -165,7 +171,7 @@ fn an_agent_of_a_population_commands_nobody_and_reads_no_answer_of_others() {
         for subject in COMMANDS.iter().chain(&CHANGES).chain(&["$SRV.PING", "$JS.API.CONSUMER.CREATE.AGENT_EVENTS", "_INBOX.doomctl.1"]) {
             assert!(!agent.may_publish(subject), "{user}: {subject}");
         }
-        for subject in ["_INBOX.doomctl.>", "_INBOX.>", "clau-doom.agent.*.score", "clau-doom.>", ">"] {
+        for subject in ["_INBOX.doomctl.>", "_INBOX.operator.>", "_INBOX.>", "clau-doom.agent.*.score", "clau-doom.>", ">"] {
             assert!(!agent.may_hear(subject), "{user}: {subject}");
         }
         let works = user == "workers";
@@ -198,7 +204,7 @@ fn an_agent_does_all_of_its_work_under_its_role() {
     {
         let server = house(accounts);
         let mut agent = at_work(&server, user);
-        let operator = Member::of(&server, "operator", "_INBOX.doomctl.1");
+        let operator = Member::of(&server, "operator", "_INBOX.operator.1");
         let streams = JetStream::of(operator.client.clone());
         streams.wait_count("AGENT_EVENTS", "clau-doom.agent.A.score", 3);
         streams.wait_count("AGENT_RECORDS", "clau-doom.agent.A.score", 3);
@@ -225,7 +231,7 @@ fn an_agent_does_all_of_its_work_under_its_role() {
 fn nobody_commands_by_naming_a_command_as_the_place_of_an_answer_or_of_a_delivery() {
     let server = house("population-accounts.conf");
     let mut agent = at_work(&server, "agents");
-    let operator = Member::of(&server, "operator", "_INBOX.doomctl.1");
+    let operator = Member::of(&server, "operator", "_INBOX.operator.1");
     JetStream::of(operator.client.clone()).wait_count("AGENT_EVENTS", "clau-doom.agent.A.score", 3);
     let mut commands = runtime().block_on(operator.client.subscribe("clau-doom.*.control.>")).unwrap();
     let (all, one) = ("clau-doom.system.control.shutdown", "clau-doom.agent.A.control.shutdown");

@@ -81,6 +81,12 @@ impl JetStream {
         assert_eq!(answer["success"], true, "{answer}");
     }
 
+    /// Removes all that a stream holds, as those who fill it do.
+    pub(crate) fn purge(&self, name: &str) {
+        let answer = self.api(&format!("STREAM.PURGE.{name}"), &json!({}));
+        assert_eq!(answer["success"], true, "{answer}");
+    }
+
     /// A durable pull consumer; `more` as in the API.
     pub(crate) fn create_consumer(&self, stream: &str, name: &str, more: Value) {
         let mut config = json!({"durable_name": name, "ack_policy": "explicit"});

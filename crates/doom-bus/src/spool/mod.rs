@@ -1,5 +1,6 @@
 //! The durable outbox: a thread of its own that owns the records' file, so that nobody else ever waits for the disk.
 
+mod marks;
 mod record;
 mod store;
 
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use doom_protocol::Instance;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -16,9 +18,13 @@ use tokio::{
 
 use self::store::Store;
 pub(crate) use self::{
-    record::Record,
+    marks::{Marks, Starts},
+    record::{ASIDE, Record},
     store::{Found, StoreError, Write},
 };
+
+#[cfg(test)]
+pub(crate) use self::record::ORDERED;
 
 /// A file that takes longer than this to open is left alone.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
@@ -52,18 +58,19 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the file at `path`, or makes it; `begin` is called first on the thread that does. What an earlier process has left in it is sent by whoever gets this spool.
+    /// Opens the file at `path`, or makes it, for the process `instance`; `begin` is called first on the thread that does. What an earlier process
+    /// has left in it is sent by whoever gets this spool.
     ///
     /// # Errors
     /// Why there is none: a text for the log. The agent can go on without.
-    pub async fn open(path: &Path, begin: impl FnOnce() + Send + 'static) -> Result<Self, String> {
+    pub async fn open(path: &Path, instance: Instance, begin: impl FnOnce() + Send + 'static) -> Result<Self, String> {
         let (requests, asked) = blocking::sync_channel(REQUESTS);
         let (answer, answers) = mpsc::channel(REQUESTS);
         let (opened_in, opened) = oneshot::channel();
         let file = path.to_owned();
         let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
             begin();
-            match Store::open(&file) {
+            match Store::open(&file, &instance.to_string()) {
                 Ok((store, found)) => {
                     // Nobody waits any more where it took too long.
                     if opened_in.send(Ok(found)).is_ok() {
@@ -112,15 +119,66 @@ impl Spool {
 
 fn serve(mut store: Store, asked: &blocking::Receiver<Request>, answers: &mpsc::Sender<Answer>) {
     while let Ok(request) = asked.recv() {
-        let answer = match request {
-            Request::Write(write) => Answer::Written(store.write(&write)),
-            Request::Read { group, from, most, most_bytes } => {
-                let read = store.read(&group, from, most, most_bytes);
-                Answer::Read(group, read)
-            }
-        };
-        if answers.blocking_send(answer).is_err() {
+        if answers.blocking_send(answer(&mut store, request)).is_err() {
             return;
+        }
+    }
+}
+
+fn answer(store: &mut Store, request: Request) -> Answer {
+    match request {
+        Request::Write(write) => Answer::Written(store.write(&write)),
+        Request::Read { group, from, most, most_bytes } => {
+            let read = store.read(&group, from, most, most_bytes);
+            Answer::Read(group, read)
+        }
+    }
+}
+
+/// A spool whose thread is the test: it decides when the disk does what, and whether.
+#[cfg(test)]
+pub(crate) mod by_hand {
+    use std::{path::Path, sync::mpsc as blocking};
+
+    use tokio::sync::mpsc;
+
+    use super::{Answer, REQUESTS, Record, Request, Spool, Store, StoreError, answer};
+
+    pub(crate) struct Hand {
+        store: Store,
+        asked: blocking::Receiver<Request>,
+        answers: mpsc::Sender<Answer>,
+    }
+
+    pub(crate) fn open(path: &Path, instance: &str) -> (Spool, Hand) {
+        let (requests, asked) = blocking::sync_channel(REQUESTS);
+        let (answers_in, answers) = mpsc::channel(REQUESTS);
+        let (store, found) = Store::open(path, instance).unwrap();
+        (Spool { path: path.to_owned(), requests, answers, found }, Hand { store, asked, answers: answers_in })
+    }
+
+    impl Hand {
+        /// Does what was asked first; the records that are on disk by it, and what is to become of open episodes, where that changed.
+        pub(crate) fn serve(&mut self) -> (Vec<Record>, Option<Vec<Record>>) {
+            let Ok(request) = self.asked.try_recv() else { return Default::default() };
+            let done = match &request {
+                Request::Write(write) => (write.records.clone(), write.will.clone()),
+                Request::Read { .. } => Default::default(),
+            };
+            let answer = answer(&mut self.store, request);
+            assert!(!matches!(&answer, Answer::Written(Err(_))), "{answer:?}");
+            self.answers.try_send(answer).unwrap();
+            done
+        }
+
+        /// Fails to write what was asked first, as a disk without room does: reading goes on.
+        pub(crate) fn fail(&mut self) {
+            let Ok(request) = self.asked.try_recv() else { return };
+            let answer = match request {
+                Request::Write(_) => Answer::Written(Err(StoreError { text: "no space left on device".to_owned(), corrupt: false })),
+                request => answer(&mut self.store, request),
+            };
+            self.answers.try_send(answer).unwrap();
         }
     }
 }

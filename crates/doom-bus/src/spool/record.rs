@@ -10,6 +10,8 @@ use crate::{Origin, Outgoing};
 
 /// The group of all records whose order matters and whose subjects have no other writer; any other group is a subject.
 pub(crate) const ORDERED: &str = "";
+/// Before the group of a record that no stream takes for its size. Until the next start it waits for nothing.
+pub(crate) const ASIDE: &str = "aside:";
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]

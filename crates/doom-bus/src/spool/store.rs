@@ -13,7 +13,10 @@ use std::{
 use async_nats::Subject;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::record::{Record, headers_from_text, headers_to_text};
+use super::{
+    marks::Starts,
+    record::{ASIDE, Record, headers_from_text, headers_to_text},
+};
 
 /// `DoAg`, as `file` and others show it.
 const APPLICATION: i32 = 0x446f_4167;
@@ -26,6 +29,10 @@ const SCHEMA: &str = "
     CREATE TABLE last_order (ord INTEGER NOT NULL);
     INSERT INTO last_order VALUES (0);
 ";
+/// Made in files of earlier releases too, which leave it alone.
+const STARTS: &str = "CREATE TABLE IF NOT EXISTS starts (place INTEGER PRIMARY KEY, instance TEXT NOT NULL, ord INTEGER NOT NULL)";
+/// Starts that are remembered.
+const MOST_STARTS: i64 = 256;
 /// The file grows to a GiB at most; beyond it, it is full.
 const MOST_PAGES: u32 = 1 << 18;
 
@@ -38,6 +45,8 @@ pub(crate) struct Write {
     pub(crate) will: Option<Vec<Record>>,
     /// Groups, each with the order up to which it is stored elsewhere.
     pub(crate) erase: Vec<(Arc<str>, u64)>,
+    /// The last order that was given, be it to a record that never came here.
+    pub(crate) given: u64,
 }
 
 /// What was found at the opening.
@@ -47,6 +56,8 @@ pub(crate) struct Found {
     pub(crate) next_order: u64,
     /// Groups with what they have left: the smallest order and how many.
     pub(crate) groups: Vec<(Arc<str>, u64, u64)>,
+    /// Who has opened the file so far, the opener last.
+    pub(crate) starts: Starts,
     /// How many records are the will of a process that did not live to withdraw it.
     pub(crate) willed: u64,
     /// A file that could not be used, under its new name, and why.
@@ -57,7 +68,7 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct StoreError {
-    text: String,
+    pub(super) text: String,
     /// The file itself is broken: trying again is of no use.
     pub(crate) corrupt: bool,
 }
@@ -78,19 +89,19 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the file or makes it; one that is not (or no longer) a store of ours is moved aside and a new one made.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Found), StoreError> {
-        match Self::try_open(path) {
+    /// Opens the file or makes it, for the process `instance`; one that is not (or no longer) a store of ours is moved aside and a new one made.
+    pub(crate) fn open(path: &Path, instance: &str) -> Result<(Self, Found), StoreError> {
+        match Self::try_open(path, instance) {
             Err(error) if error.corrupt => {
                 let aside = move_aside(path)?;
-                let (store, found) = Self::try_open(path)?;
+                let (store, found) = Self::try_open(path, instance)?;
                 Ok((store, Found { moved: Some((aside, error.text)), ..found }))
             }
             other => other,
         }
     }
 
-    fn try_open(path: &Path) -> Result<(Self, Found), StoreError> {
+    fn try_open(path: &Path, instance: &str) -> Result<(Self, Found), StoreError> {
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(1))?;
         // The state directory's lock has settled who may; an exclusive log also needs no shared memory, which not every file system has.
@@ -105,8 +116,10 @@ impl Store {
         let found = {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             prepare(&transaction)?;
+            let starts = note_start(&transaction, instance)?;
+            take_back_aside(&transaction)?;
             let willed = execute_will(&transaction)?;
-            let found = look(&transaction, willed)?;
+            let found = Found { starts, willed, ..look(&transaction)? };
             transaction.commit()?;
             found
         };
@@ -122,9 +135,8 @@ impl Store {
             for r in &write.records {
                 insert.execute(params![r.order, &*r.group, r.subject.as_str(), headers_to_text(&r.headers), &r.payload[..]])?;
             }
-            if let Some(last) = write.records.last() {
-                transaction.prepare("UPDATE last_order SET ord = max(ord, ?)")?.execute([last.order])?;
-            }
+            let last = write.records.iter().map(|r| r.order).max().max(Some(write.given));
+            transaction.prepare("UPDATE last_order SET ord = max(ord, ?)")?.execute([last])?;
             if let Some(will) = &write.will {
                 transaction.prepare("DELETE FROM will")?.execute([])?;
                 let mut insert = transaction.prepare("INSERT INTO will VALUES (NULL, ?, ?, ?, ?)")?;
@@ -192,10 +204,37 @@ fn prepare(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn last_order(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
+    let select = "SELECT max(ord, ifnull((SELECT max(ord) FROM records), 0)) FROM last_order";
+    Ok(transaction.query_row(select, [], |r| r.get(0))?)
+}
+
+/// Notes who opens it now, and from which order on it is his; this is on disk before he sends anything.
+fn note_start(transaction: &Transaction<'_>, instance: &str) -> Result<Starts, StoreError> {
+    let first = last_order(transaction)? + 1;
+    transaction.execute(STARTS, [])?;
+    transaction.execute("INSERT INTO starts VALUES (NULL, ?, ?)", params![instance, first])?;
+    transaction.execute("DELETE FROM starts WHERE place <= (SELECT max(place) FROM starts) - ?", [MOST_STARTS])?;
+    let mut select = transaction.prepare("SELECT instance, ord FROM starts ORDER BY place")?;
+    let starts = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(Starts(starts.collect::<Result<_, _>>()?))
+}
+
+/// What an earlier process has put aside waits again, behind all other records: those that were behind it may be stored.
+fn take_back_aside(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let (last, all) = (last_order(transaction)?, format!("{ASIDE}*"));
+    let moved = transaction.execute(
+        "INSERT INTO records SELECT ? + row_number() OVER (ORDER BY ord), substr(grp, ?), subject, headers, payload FROM records WHERE grp GLOB ?",
+        params![last, ASIDE.len() + 1, all],
+    )? as u64;
+    transaction.execute("DELETE FROM records WHERE grp GLOB ?", [all])?;
+    transaction.execute("UPDATE last_order SET ord = ?", [last + moved])?;
+    Ok(())
+}
+
 /// The will of a process that is gone becomes records, behind all others.
 fn execute_will(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
-    let last: u64 =
-        transaction.query_row("SELECT max(ord, ifnull((SELECT max(ord) FROM records), 0)) FROM last_order", [], |r| r.get(0))?;
+    let last = last_order(transaction)?;
     let moved = transaction.execute(
         "INSERT INTO records SELECT ? + row_number() OVER (ORDER BY place), grp, subject, headers, payload FROM will ORDER BY place",
         [last],
@@ -205,11 +244,11 @@ fn execute_will(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
     Ok(moved)
 }
 
-fn look(transaction: &Transaction<'_>, willed: u64) -> Result<Found, StoreError> {
+fn look(transaction: &Transaction<'_>) -> Result<Found, StoreError> {
     let last: Option<u64> = transaction.query_row("SELECT ord FROM last_order", [], |r| r.get(0)).optional()?;
     let mut select = transaction.prepare("SELECT grp, min(ord), count(*) FROM records GROUP BY grp")?;
     let groups = select.query_map([], |r| Ok((r.get::<_, String>(0)?.into(), r.get(1)?, r.get(2)?)))?;
-    Ok(Found { next_order: last.unwrap_or(0) + 1, groups: groups.collect::<Result<_, _>>()?, willed, moved: None })
+    Ok(Found { next_order: last.unwrap_or(0) + 1, groups: groups.collect::<Result<_, _>>()?, ..Found::default() })
 }
 
 /// Gives the file and its log another name.
@@ -260,13 +299,13 @@ mod tests {
     fn what_was_written_is_read_again_whole_by_the_next_process() {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("records");
-        let (mut store, found) = Store::open(&file).unwrap();
+        let (mut store, found) = Store::open(&file, "i").unwrap();
         assert_eq!((found.next_order, found.groups.len()), (1, 0));
         put(&mut store, 1..=5, "");
         put(&mut store, 6..=7, "errors");
         store.write(&Write { erase: vec![("".into(), 2)], ..Write::default() }).unwrap();
         drop(store);
-        let (store, found) = Store::open(&file).unwrap();
+        let (store, found) = Store::open(&file, "i").unwrap();
         assert_eq!(found.groups, [("".into(), 3, 3), ("errors".into(), 6, 2)]);
         assert_eq!((found.next_order, found.willed), (8, 0));
         let (read, more) = store.read(&"".into(), 4, 1, 1 << 20).unwrap();
@@ -279,40 +318,83 @@ mod tests {
     fn orders_are_given_once_even_where_everything_was_erased() {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("records");
-        let (mut store, _) = Store::open(&file).unwrap();
+        let (mut store, _) = Store::open(&file, "i").unwrap();
         put(&mut store, 1..=3, "");
         store.write(&Write { erase: vec![("".into(), 3)], ..Write::default() }).unwrap();
         drop(store);
-        assert_eq!(Store::open(&file).unwrap().1.next_order, 4);
+        let (mut store, found) = Store::open(&file, "i").unwrap();
+        assert_eq!(found.next_order, 4);
+        store.write(&Write { given: 9, ..Write::default() }).unwrap();
+        drop(store);
+        assert_eq!(Store::open(&file, "i").unwrap().1.next_order, 10, "also where they were stored from memory");
     }
 
     #[test]
     fn a_will_becomes_records_behind_all_others_once_and_only_if_it_was_not_withdrawn() {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("records");
-        let (mut store, _) = Store::open(&file).unwrap();
+        let (mut store, _) = Store::open(&file, "i").unwrap();
         let will = |n: u64| Some(vec![record(n, ""), record(n + 1, "run")]);
         store.write(&Write { will: will(100), ..Write::default() }).unwrap();
         store.write(&Write { will: will(200), ..Write::default() }).unwrap();
         put(&mut store, 1..=3, "");
         drop(store);
-        let (mut store, found) = Store::open(&file).unwrap();
+        let (mut store, found) = Store::open(&file, "i").unwrap();
         assert_eq!((found.willed, found.next_order), (2, 6));
         assert_eq!((orders(&store, ""), orders(&store, "run")), (vec![1, 2, 3, 4], vec![5]));
         assert_eq!(store.read(&"".into(), 4, 1, 1).unwrap().0[0].message_id(), "id-200", "the last one");
         store.write(&Write { will: will(300), ..Write::default() }).unwrap();
         store.write(&Write { records: vec![record(6, "")], will: Some(Vec::new()), ..Write::default() }).unwrap();
         drop(store);
-        let (store, found) = Store::open(&file).unwrap();
+        let (store, found) = Store::open(&file, "i").unwrap();
         assert_eq!(found.willed, 0);
         assert_eq!(orders(&store, ""), [1, 2, 3, 4, 6]);
+    }
+
+    #[test]
+    fn what_was_put_aside_waits_behind_all_others_at_the_next_start() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, _) = Store::open(&file, "i").unwrap();
+        put(&mut store, 1..=3, "");
+        put(&mut store, 4..=4, "run");
+        // The first two, and everything else is stored and erased.
+        let aside = |order, group: &str| Record { group: format!("{ASIDE}{group}").into(), ..record(order, group) };
+        store.write(&Write { records: vec![aside(2, ""), aside(4, "run")], erase: vec![("".into(), 3)], ..Write::default() }).unwrap();
+        assert_eq!((orders(&store, ""), orders(&store, "run")), (vec![], vec![]));
+        store.write(&Write { will: Some(vec![record(9, "")]), ..Write::default() }).unwrap();
+        drop(store);
+        let (store, found) = Store::open(&file, "j").unwrap();
+        assert_eq!((found.next_order, found.willed), (8, 1));
+        assert_eq!((orders(&store, ""), orders(&store, "run")), (vec![5, 7], vec![6]));
+        let ids = store.read(&"".into(), 0, 9, 1 << 20).unwrap().0.iter().map(|r| r.message_id().to_owned()).collect::<Vec<_>>();
+        assert_eq!(ids, ["id-2", "id-9"]);
+        assert_eq!(found.starts, Starts(vec![("i".to_owned(), 1), ("j".to_owned(), 5)]));
+    }
+
+    #[test]
+    fn who_has_opened_it_is_remembered_within_a_bound_also_in_a_file_of_an_earlier_release() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, _) = Store::open(&file, "0").unwrap();
+        put(&mut store, 1..=3, "");
+        store.connection.execute("DROP TABLE starts", []).unwrap();
+        drop(store);
+        let (store, found) = Store::open(&file, "1").unwrap();
+        assert_eq!(found.starts, Starts(vec![("1".to_owned(), 4)]));
+        drop(store);
+        let mut starts = Starts::default();
+        for n in 2..300 {
+            starts = Store::open(&file, &n.to_string()).unwrap().1.starts;
+        }
+        assert_eq!((starts.0.len(), &*starts.0[0].0, &*starts.0[255].0), (256, "44", "299"));
     }
 
     #[test]
     fn a_broken_file_and_one_of_another_program_are_moved_aside() {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("records");
-        let (mut store, _) = Store::open(&file).unwrap();
+        let (mut store, _) = Store::open(&file, "i").unwrap();
         put(&mut store, 1..=500, "");
         drop(store);
         // A page in the midst of it.
@@ -320,13 +402,13 @@ mod tests {
         let middle = bytes.len() / 2 / 4096 * 4096;
         bytes[middle..middle + 4096].fill(0xa5);
         std::fs::write(&file, &bytes).unwrap();
-        let (store, found) = Store::open(&file).unwrap();
+        let (store, found) = Store::open(&file, "i").unwrap();
         let (aside, _) = found.moved.unwrap();
         assert_eq!(std::fs::read(&aside).unwrap(), bytes);
         assert_eq!(orders(&store, ""), [0; 0]);
         drop(store);
         Connection::open(&file).unwrap().pragma_update(None, "user_version", 2).unwrap();
-        let (_, why) = Store::open(&file).unwrap().1.moved.unwrap();
+        let (_, why) = Store::open(&file, "i").unwrap().1.moved.unwrap();
         assert!(why.contains("version 2"), "{why}");
     }
 }

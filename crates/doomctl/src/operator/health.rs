@@ -96,7 +96,8 @@ fn text(health: &HealthReply) -> String {
     );
     let records = health.records;
     let durable = if records.durable == Some(false) { ", in memory alone" } else { "" };
-    line("records", format!("{} spooled, {} lost{durable}", count(records.spooled), count(records.lost)));
+    let aside = if records.aside > 0 { format!(", {} too large", count(records.aside)) } else { String::new() };
+    line("records", format!("{} spooled, {} lost{aside}{durable}", count(records.spooled), count(records.lost)));
     // The heading is for tables of many; here every line says its name.
     table.to_string().split_once('\n').map_or_else(String::new, |(_, lines)| lines.to_owned())
 }

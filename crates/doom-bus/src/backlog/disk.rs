@@ -1,273 +1,24 @@
-//! What waits for an acknowledgement, and where it is kept: in the spool, and a bounded part of it in memory, ready to be sent.
-//!
-//! A record comes in as *pending*; its spool transaction makes it *ready*. Of each group only the oldest records are held in memory, the
-//! others are read back when their turn comes. Without a disk (none, full, broken, or silent for too long) records are ready at once and
-//! memory is all they have: 10,000 of them or 64 MiB, beyond that the oldest goes and is counted.
+//! The backlog and its disk: what is asked of it and when, what its answers mean, and what becomes of records while it fails.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    path::PathBuf,
+    collections::VecDeque,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use crate::{
-    Ledger,
-    spool::{Answer, Record, Request, Spool, StoreError, Write},
-};
+use super::{Backlog, Disk, Left, WINDOW, WINDOW_BYTES, Writing, group::Kept};
+use crate::spool::{Answer, Record, Request, StoreError, Write};
 
-/// Records of a group that are held in memory although the disk has them.
-const WINDOW: usize = 256;
-const WINDOW_BYTES: usize = 1 << 20;
 /// Records of one transaction.
 const BATCH: usize = 512;
-/// Acknowledged records whose erasure may be outstanding before the group waits for it. After a crash the group's first records, up to
-/// this many, are looked for in the stream, so this bound is what makes "once" exact.
-const MOST_UNERASED: usize = 64;
-/// An erasure waits this long for a transaction that it can share.
-const ERASE_AFTER: Duration = Duration::from_millis(250);
-/// A transaction costs much the same for one record and for ten, and the disk a wait: where episodes are short, those of this time share
-/// one. It is well within the 100 ms in which a record is promised to be safe.
-const WRITE_EVERY: Duration = Duration::from_millis(40);
-/// A disk that does not answer for this long counts as none, until it answers. A busy one has been seen to take eleven seconds.
-const STALLED_AFTER: Duration = Duration::from_secs(20);
-/// The same when the agent ends, where records that wait for the disk for too long would miss the broker as well.
-const STALLED_AT_THE_END: Duration = Duration::from_secs(3);
 /// A disk that failed is tried again after this long.
 const RETRY_DISK: Duration = Duration::from_secs(5);
 /// How long the last transactions may take when the agent ends.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
-/// Bounds of what is kept in memory where there is no disk.
-#[derive(Debug, Clone, Copy)]
-pub struct RecordSettings {
-    /// Records.
-    pub most_records: usize,
-    /// Their bytes.
-    pub most_bytes: usize,
-}
-
-impl Default for RecordSettings {
-    fn default() -> Self {
-        Self { most_records: 10_000, most_bytes: 64 << 20 }
-    }
-}
-
-/// What is left when the agent ends.
-#[derive(Debug, Clone, Default)]
-pub struct Left {
-    /// Records in the spool, which the next start sends.
-    pub kept: u64,
-    /// The spool.
-    pub path: Option<PathBuf>,
-    /// Records that end with the process.
-    pub lost: u64,
-}
-
-/// A record that is ready to be sent.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) record: Record,
-    pub(crate) published_live: bool,
-    on_disk: bool,
-}
-
-/// Records that go one at a time and in order.
-#[derive(Debug, Default)]
-pub(crate) struct Group {
-    pub(crate) queue: VecDeque<Kept>,
-    pub(crate) in_flight: bool,
-    pub(crate) failures: u32,
-    pub(crate) retry_at: Option<Instant>,
-    pub(crate) streams: HashMap<String, String>,
-    pub(crate) last_sequences: HashMap<String, u64>,
-    pub(crate) no_stream: bool,
-    bytes: usize,
-    /// The first order that is on disk alone; everything from it on is.
-    spilled_from: Option<u64>,
-    spilled: u64,
-    unerased: usize,
-    read_again_at: Option<Instant>,
-}
-
-impl Group {
-    /// Nothing of it waits.
-    pub(crate) fn is_done(&self) -> bool {
-        self.queue.is_empty() && self.spilled_from.is_none()
-    }
-
-    /// Everything that waits has no stream, and live viewers have had it.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.no_stream && self.queue.iter().all(|k| k.published_live)
-    }
-
-    fn push(&mut self, kept: Kept) {
-        self.bytes += kept.record.size();
-        self.queue.push_back(kept);
-    }
-
-    fn pop(&mut self) -> Option<Kept> {
-        let kept = self.queue.pop_front()?;
-        self.bytes -= kept.record.size();
-        Some(kept)
-    }
-}
-
-/// How the disk is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Disk {
-    None,
-    Good,
-    Failed { retry_at: Instant },
-}
-
-/// The transaction under way.
-#[derive(Debug)]
-struct Writing {
-    through: u64,
-    since: Instant,
-    /// Group, order, and how many of its records count as erased then.
-    erased: Vec<(Arc<str>, u64, usize)>,
-}
-
-/// See the module.
-#[derive(Debug)]
-pub(crate) struct Backlog {
-    pub(crate) groups: BTreeMap<Arc<str>, Group>,
-    /// Records that went to the disk alone and have not been shown to live viewers of a subject without a stream.
-    pub(crate) live_only: Vec<Record>,
-    pending: VecDeque<Record>,
-    spool: Option<Spool>,
-    disk: Disk,
-    writing: Option<Writing>,
-    /// No transaction begins before.
-    next_write: Option<Instant>,
-    write_every: Duration,
-    stalled_after: Duration,
-    reading: bool,
-    erase: BTreeMap<Arc<str>, u64>,
-    erase_at: Option<Instant>,
-    will: Vec<Record>,
-    will_changed: bool,
-    next_order: u64,
-    total: u64,
-    memory_only: usize,
-    memory_only_bytes: usize,
-    settings: RecordSettings,
-    ledger: Arc<Ledger>,
-}
-
 impl Backlog {
-    pub(crate) fn new(mut spool: Option<Spool>, settings: RecordSettings, ledger: Arc<Ledger>) -> Self {
-        let found = spool.as_mut().map(|s| std::mem::take(&mut s.found));
-        let mut groups = BTreeMap::new();
-        let (mut next_order, mut total) = (1, 0);
-        if let Some(found) = found {
-            next_order = found.next_order;
-            for (group, from, n) in found.groups {
-                total += n;
-                groups.insert(group, Group { spilled_from: Some(from), spilled: n, ..Group::default() });
-            }
-        }
-        ledger.set_durable(spool.is_some());
-        ledger.set_spooled(total);
-        Self {
-            groups,
-            live_only: Vec::new(),
-            pending: VecDeque::new(),
-            disk: if spool.is_some() { Disk::Good } else { Disk::None },
-            spool,
-            writing: None,
-            next_write: None,
-            write_every: WRITE_EVERY,
-            stalled_after: STALLED_AFTER,
-            reading: false,
-            erase: BTreeMap::new(),
-            erase_at: None,
-            will: Vec::new(),
-            will_changed: false,
-            next_order,
-            total,
-            memory_only: 0,
-            memory_only_bytes: 0,
-            settings,
-            ledger,
-        }
-    }
-
-    /// Nothing waits for the disk before it can be sent.
-    pub(crate) fn is_committed(&self) -> bool {
-        self.pending.is_empty()
-    }
-
-    /// The agent ends: from now on a slow disk is waited for only briefly.
-    pub(crate) fn hurry(&mut self) {
-        self.stalled_after = STALLED_AT_THE_END;
-        self.write_every = Duration::ZERO;
-        self.next_write = None;
-    }
-
-    /// Takes a record over. Where memory is all there is and it is full, the oldest one goes.
-    pub(crate) fn push(&mut self, mut record: Record) {
-        record.order = self.next_order;
-        self.next_order += 1;
-        self.total += 1;
-        self.memory_only += 1;
-        self.memory_only_bytes += record.size();
-        self.pending.push_back(record);
-        if self.disk != Disk::Good {
-            self.release();
-        }
-        while self.memory_only > self.settings.most_records || self.memory_only_bytes > self.settings.most_bytes {
-            if !self.lose_oldest() {
-                break;
-            }
-        }
-        self.ledger.set_spooled(self.total);
-    }
-
-    /// What the next start shall keep, should this process not live to replace it. Goes to disk with the records that were pushed before.
-    pub(crate) fn set_will(&mut self, will: Vec<Record>) {
-        if !(will.is_empty() && self.will.is_empty()) {
-            self.will = will;
-            self.will_changed = true;
-        }
-    }
-
-    /// The group's first record, if it may be sent now.
-    pub(crate) fn is_sendable(&self, group: &Group) -> bool {
-        !group.queue.is_empty() && (group.unerased < MOST_UNERASED || self.disk != Disk::Good)
-    }
-
-    /// The ids of the records behind a group's first one, of one subject, as far as they can be stored already.
-    pub(crate) fn later_ids(&self, key: &Arc<str>, subject: &str) -> Vec<String> {
-        let queue = self.groups.get(key).into_iter().flat_map(|g| g.queue.iter().take(MOST_UNERASED + 1).skip(1));
-        queue.filter(|k| k.record.subject.as_str() == subject).map(|k| k.record.message_id().to_owned()).collect()
-    }
-
-    /// The first record of a group is stored elsewhere.
-    pub(crate) fn acknowledge(&mut self, key: &Arc<str>) -> Option<Record> {
-        let group = self.groups.get_mut(key)?;
-        let done = group.pop()?;
-        self.total -= 1;
-        if !done.on_disk {
-            self.memory_only -= 1;
-            self.memory_only_bytes -= done.record.size();
-        }
-        if self.spool.is_some() {
-            group.unerased += 1;
-            self.erase.insert(Arc::clone(key), done.record.order);
-            self.erase_at.get_or_insert_with(|| Instant::now() + ERASE_AFTER);
-            if group.unerased >= MOST_UNERASED / 2 {
-                self.erase_at = Some(Instant::now());
-            }
-        }
-        self.ledger.set_spooled(self.total);
-        Some(done.record)
-    }
-
     /// Asks the disk for what is due. Never waits.
     pub(crate) fn ask(&mut self) {
         let now = Instant::now();
@@ -303,12 +54,15 @@ impl Backlog {
         let will = if whole { self.will_changed.then(|| self.will.clone()) } else { Some(Vec::new()) };
         self.will_changed = !whole && (self.will_changed || !self.will.is_empty());
         let through = records.last().map_or(0, |r| r.order);
+        let aside = self.aside.iter().map(|a| a.record.order).collect();
+        // Before those that are newer, in the place of what the disk has of them.
+        records.splice(0..0, self.aside.iter().map(|a| a.record.clone()));
         let erase: Vec<_> = std::mem::take(&mut self.erase).into_iter().collect();
         self.erase_at = None;
         let unerased = |key| self.groups.get(key).map_or(0, |g| g.unerased);
         let erased = erase.iter().map(|(key, order)| (Arc::clone(key), *order, unerased(key))).collect();
-        if spool.ask(Request::Write(Write { records, will, erase })) {
-            self.writing = Some(Writing { through, since: now, erased });
+        if spool.ask(Request::Write(Write { records, will, erase, given: self.next_order - 1 })) {
+            self.writing = Some(Writing { through, since: now, erased, aside });
             self.next_write = Some(now + self.write_every);
         } else {
             self.fail("its thread is gone");
@@ -318,7 +72,7 @@ impl Backlog {
 
     /// When a disk that is well is next to be written to; a moment that has passed is now.
     fn next_due(&self, now: Instant) -> Option<Instant> {
-        let at_once = !self.pending.is_empty() || self.will_changed;
+        let at_once = !self.pending.is_empty() || !self.aside.is_empty() || self.will_changed;
         let due = if at_once { Some(self.next_write.unwrap_or(now)) } else { self.erase_at };
         due.max(due.and(self.next_write))
     }
@@ -401,6 +155,8 @@ impl Backlog {
             self.ledger.set_durable(true);
             self.mark_on_disk(writing.through);
         }
+        self.aside.retain(|a| !writing.aside.contains(&a.record.order));
+        self.aside_on_disk += writing.aside.len() as u64;
         for (key, _, n) in writing.erased {
             if let Some(group) = self.groups.get_mut(&key) {
                 group.unerased -= n.min(group.unerased);
@@ -411,7 +167,7 @@ impl Backlog {
             self.memory_only -= 1;
             self.memory_only_bytes -= record.size();
             let group = self.groups.entry(Arc::clone(&record.group)).or_default();
-            if group.spilled_from.is_none() && group.queue.len() < WINDOW && group.bytes < WINDOW_BYTES {
+            if group.has_room() {
                 group.push(Kept { record, published_live: false, on_disk: true });
                 continue;
             }
@@ -483,7 +239,7 @@ impl Backlog {
     }
 
     /// Without a disk nothing waits for it, except behind older records of its group that are still there.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         let mut waiting = VecDeque::new();
         for record in self.pending.drain(..) {
             let group = self.groups.entry(Arc::clone(&record.group)).or_default();
@@ -494,30 +250,6 @@ impl Backlog {
             }
         }
         self.pending = waiting;
-    }
-
-    /// Of what is in memory alone the oldest that is not under way.
-    fn lose_oldest(&mut self) -> bool {
-        let oldest = |g: &Group| {
-            let under_way = usize::from(g.in_flight);
-            g.queue.iter().enumerate().skip(under_way).find(|(_, k)| !k.on_disk).map(|(at, k)| (k.record.order, at))
-        };
-        let ready = self.groups.iter().filter_map(|(key, g)| oldest(g).map(|(order, at)| (order, Arc::clone(key), at))).min();
-        let waiting = self.pending.front().map(|r| r.order);
-        let lost = match ready {
-            Some((order, key, at)) if waiting.is_none_or(|w| order < w) => self.groups.get_mut(&key).and_then(|group| {
-                let kept = group.queue.remove(at)?;
-                group.bytes -= kept.record.size();
-                Some(kept.record)
-            }),
-            _ => self.pending.pop_front(),
-        };
-        let Some(lost) = lost else { return false };
-        self.total -= 1;
-        self.memory_only -= 1;
-        self.memory_only_bytes -= lost.size();
-        self.ledger.add_lost(1);
-        true
     }
 
     /// Brings what waits to disk, within a bound, and says what is left.
@@ -538,11 +270,12 @@ impl Backlog {
                 Err(_) => break,
             }
         }
-        let lost = self.memory_only as u64;
+        let lost = (self.memory_only + self.aside.len()) as u64;
+        let kept = (self.total + self.aside_on_disk).saturating_sub(self.memory_only as u64);
         let path = self.spool.as_ref().map(|s| s.path().to_owned());
         if let Some(spool) = self.spool.take() {
             spool.close(until).await;
         }
-        Left { kept: self.total.saturating_sub(lost), path, lost }
+        Left { kept, path, lost }
     }
 }
