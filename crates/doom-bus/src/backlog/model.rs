@@ -388,7 +388,7 @@ fn run(acts: impl IntoIterator<Item = Act>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_committed_is_stored_once_and_in_order(acts in prop::collection::vec(act(), 1..90)) {
