@@ -101,7 +101,7 @@ ENTRYPOINT ["doomctl"]
 # The engine: taken from the context where it is for this processor, fetched by its pinned hash where it is not.
 FROM base AS engine
 COPY --from=sources /manifests/ ./
-COPY crates/xtask crates/xtask
+COPY crates/xtask/src crates/xtask/src
 COPY vendor vendor
 RUN machine() { od -An -tx1 -j18 -N2 "$1" 2>/dev/null; }; \
     if [ "$(machine vendor/vizdoom/engine/vizdoom)" != "$(machine /bin/sh)" ] || [ ! -d vendor/vizdoom/src/src/lib ]; then \

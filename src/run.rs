@@ -159,8 +159,14 @@ impl Agent {
         let placement = Arc::new(Placement::choose(config.cpu).await);
         let spool = if link.is_some() { open_spool(&state_dir.spool(), instance, Arc::clone(&placement)).await } else { None };
         let will = Will::new(Arc::clone(&progress), Arc::clone(&ledger), clock);
-        let (records, system) =
-            Records::new(records, RecordEncoder::new(Arc::clone(&book), will, clock), sink, Arc::clone(&ledger), RecordSettings::default(), spool);
+        let (records, system) = Records::new(
+            records,
+            RecordEncoder::new(Arc::clone(&book), will, clock),
+            sink,
+            Arc::clone(&ledger),
+            RecordSettings::default(),
+            spool,
+        );
         let records = tokio::spawn(records.run(deadline_seen));
 
         let frame_counts = Arc::new(FrameCounts::default());

@@ -1,6 +1,6 @@
 #!/bin/sh
 # sources.sh FROM TO PACKAGE…: what these packages of the workspace are made from: the workspace's own package, and of its crates those that
-# the packages depend on, without their tests. A change to any other crate builds no image anew.
+# the packages depend on, without their tests. A change to any other crate builds no image anew. Manifests are not among it: manifests.sh has them.
 set -eu
 from=$1 to=$2
 shift 2
@@ -26,6 +26,6 @@ done
 mkdir -p "$to/crates"
 for name in $done; do
     cp -r "crates/$name" "$to/crates/"
-    rm -rf "$to/crates/$name/tests" "$to/crates/$name/benches"
+    rm -rf "$to/crates/$name/tests" "$to/crates/$name/benches" "$to/crates/$name/Cargo.toml"
 done
-cp -r LICENSE Cargo.toml Cargo.lock build.rs src configs "$to/"
+cp -r LICENSE build.rs src configs "$to/"

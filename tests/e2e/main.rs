@@ -14,6 +14,7 @@ mod kubernetes;
 mod logs;
 mod policies;
 mod process;
+mod scaling;
 mod schemas;
 mod security;
 mod support;

@@ -233,7 +233,8 @@ fn compare(last: &HeaderMap, record: &Record, starts: &Starts, later: &[String])
         return Last::Later;
     }
     // Of a process whose episode is called lost more is stored than the disk knew: the score of that episode, which was open as far as the disk knew.
-    if ours.get(INSTANCE_LENGTH..).is_some_and(|rest| rest.starts_with("-lost-")) && starts.outran_its_disk(&ours[..INSTANCE_LENGTH], &said) {
+    if ours.get(INSTANCE_LENGTH..).is_some_and(|rest| rest.starts_with("-lost-")) && starts.outran_its_disk(&ours[..INSTANCE_LENGTH], &said)
+    {
         tracing::info!(id = ours, stored, "this episode was not lost: its score is stored");
         return Last::Later;
     }

@@ -107,7 +107,7 @@ pub(crate) fn containers(workspace: &Workspace, quick: bool, filter: &[String]) 
     }
     setup(workspace, Scope::Test)?;
     provide(Wanted { compose: true, ..Wanted::default() })?;
-    image::image(workspace, &image::Image { quick, ..image::Image::default() })?;
+    image::image(workspace, &image::Image::all(quick))?;
     let suite = Suite { environment: if quick { &[("DOOM_TEST_IMAGES", "quick")] } else { &[] }, ..CONTAINERS };
     let filter: Vec<String> = [format!("--test-threads={AT_ONCE}")].into_iter().chain(filter.iter().cloned()).collect();
     let outcome = run(workspace, &suite, &filter)?;

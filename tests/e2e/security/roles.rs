@@ -154,7 +154,14 @@ fn an_agent_with_a_login_of_its_own_is_nobody_else() {
         assert!(!agent.may_publish(subject), "{subject}");
     }
     assert!(agent.may_hear("clau-doom.agent.A.control.*") && agent.may_hear("_INBOX.doom-agent.A.>"));
-    let others = ["_INBOX.doom-agent.B.>", "_INBOX.doom-agent.*.>", "_INBOX.operator.>", "_INBOX.doomctl.>", "_INBOX.>", "clau-doom.agent.B.control.*"];
+    let others = [
+        "_INBOX.doom-agent.B.>",
+        "_INBOX.doom-agent.*.>",
+        "_INBOX.operator.>",
+        "_INBOX.doomctl.>",
+        "_INBOX.>",
+        "clau-doom.agent.B.control.*",
+    ];
     for subject in others.iter().chain(&["clau-doom.agent.*.health", "clau-doom.>", ">"]) {
         assert!(!agent.may_hear(subject), "{subject}");
     }

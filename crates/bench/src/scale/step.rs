@@ -126,14 +126,16 @@ pub(crate) async fn play(settings: &Settings<'_>, count: u32) -> Result<Step> {
     let start_seconds = began.elapsed().as_secs_f64();
     tokio::time::sleep(WARM_UP).await;
 
-    let (window, others, observer) = (Instant::now(), Others::look(), cpu_seconds(std::process::id())?);
-    let (agents, servers, stored) = (population.usage()?, cluster.usage()?, cluster.stored().await?);
+    let (others, observer) = (Others::look(), cpu_seconds(std::process::id())?);
+    // Looking at many processes takes a while, but as long before as after: each kind is measured from look to look.
+    let (looked, agents, servers) = (Instant::now(), population.usage()?, cluster.usage()?);
+    let (began, stored) = (Instant::now(), cluster.stored().await?);
     watch.count();
     tokio::time::sleep(settings.window).await;
-    let late = watch.counted();
-    let (agents_after, servers_after, stored_after) = (population.usage()?, cluster.usage()?, cluster.stored().await?);
-    let (others, observer) = (others.share_since(), cpu_seconds(std::process::id())? - observer);
-    let seconds = window.elapsed().as_secs_f64();
+    let (late, played) = (watch.counted(), began.elapsed().as_secs_f64());
+    let (ended, stored_after) = (began.elapsed().as_secs_f64(), cluster.stored().await?);
+    let (seconds, agents_after, servers_after) = (looked.elapsed().as_secs_f64(), population.usage()?, cluster.usage()?);
+    let (others, observer) = (others.share_since(), (cpu_seconds(std::process::id())? - observer) / looked.elapsed().as_secs_f64());
 
     let ledger = population.stop().await?;
     let missing = missing(&cluster, &ledger).await?;
@@ -145,7 +147,7 @@ pub(crate) async fn play(settings: &Settings<'_>, count: u32) -> Result<Step> {
     let late = Late::of(&late);
     let percent = agent.cpu_percent + engine.as_ref().map_or(0.0, |engine| engine.cpu_percent);
     #[expect(clippy::cast_precision_loss, reason = "tics of some minutes")]
-    let tics_per_second = late.tics as f64 * f64::from(settings.frame_skip) / settings.window.as_secs_f64() / each;
+    let tics_per_second = late.tics as f64 * f64::from(settings.frame_skip) / played / each;
     Ok(Step {
         backend: settings.backend,
         agents: count,
@@ -158,12 +160,12 @@ pub(crate) async fn play(settings: &Settings<'_>, count: u32) -> Result<Step> {
         missing,
         agent,
         engine,
-        messages_per_second: messages / seconds / each,
-        bytes_per_second: messages * stored_after.bytes_a_message / seconds / each,
+        messages_per_second: messages / ended / each,
+        bytes_per_second: messages * stored_after.bytes_a_message / ended / each,
         agents_per_core: 100.0 / percent.max(0.001),
         agents_per_core_with_broker: 100.0 * each / (percent * each + broker.cpu_percent).max(0.001),
         broker,
-        observer_cpu_percent: observer / seconds * 100.0,
+        observer_cpu_percent: observer * 100.0,
         others_percent: others * 100.0,
     })
 }

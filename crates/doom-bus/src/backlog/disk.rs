@@ -1,10 +1,6 @@
 //! The backlog and its disk: what is asked of it and when, what its answers mean, and what becomes of records while it fails.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -54,9 +50,9 @@ impl Backlog {
         let will = if whole { self.will_changed.then(|| self.will.clone()) } else { Some(Vec::new()) };
         self.will_changed = !whole && (self.will_changed || !self.will.is_empty());
         let through = records.last().map_or(0, |r| r.order);
-        let aside = self.aside.iter().map(|a| a.record.order).collect();
+        let aside = self.aside.iter().map(|r| r.order).collect();
         // Before those that are newer, in the place of what the disk has of them.
-        records.splice(0..0, self.aside.iter().map(|a| a.record.clone()));
+        records.splice(0..0, self.aside.iter().cloned());
         let erase: Vec<_> = std::mem::take(&mut self.erase).into_iter().collect();
         self.erase_at = None;
         let unerased = |key| self.groups.get(key).map_or(0, |g| g.unerased);
@@ -146,7 +142,8 @@ impl Backlog {
             for (key, through, _) in writing.erased {
                 self.erase.entry(key).or_insert(through);
             }
-            self.will_changed = !self.will.is_empty();
+            // Also where there is none any more: the disk may have one.
+            self.will_changed = true;
             return;
         }
         if self.disk != Disk::Good {
@@ -155,7 +152,7 @@ impl Backlog {
             self.ledger.set_durable(true);
             self.mark_on_disk(writing.through);
         }
-        self.aside.retain(|a| !writing.aside.contains(&a.record.order));
+        self.aside.retain(|r| !writing.aside.contains(&r.order));
         self.aside_on_disk += writing.aside.len() as u64;
         for (key, _, n) in writing.erased {
             if let Some(group) = self.groups.get_mut(&key) {

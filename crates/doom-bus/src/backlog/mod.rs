@@ -100,14 +100,6 @@ struct Writing {
     aside: Vec<u64>,
 }
 
-/// A record that makes way for those behind it.
-#[derive(Debug)]
-struct Aside {
-    record: Record,
-    /// The disk may have it in its old place, in which the next start would take it for stored as soon as one behind it is.
-    in_the_way: bool,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Backlog {
@@ -116,7 +108,7 @@ pub(crate) struct Backlog {
     pub(crate) live_only: Vec<Record>,
     pending: VecDeque<Record>,
     /// Too large for any stream, and not on disk as such yet.
-    aside: Vec<Aside>,
+    aside: Vec<Record>,
     aside_on_disk: u64,
     /// Ids, subjects and reasons of those that were put aside and not spoken of yet.
     pub(crate) refused: Vec<Refused>,
@@ -256,8 +248,7 @@ impl Backlog {
         }
         let (id, subject) = (kept.record.message_id().to_owned(), kept.record.subject.to_string());
         self.refused.push(Refused { id, subject, why });
-        let in_the_way = kept.on_disk || self.writing.as_ref().is_some_and(|w| kept.record.order <= w.through);
-        self.aside.push(Aside { record: Record { group: format!("{ASIDE}{key}").into(), ..kept.record }, in_the_way });
+        self.aside.push(Record { group: format!("{ASIDE}{key}").into(), ..kept.record });
         self.ledger.add_aside();
         if self.aside.len() > MOST_ASIDE {
             self.aside.remove(0);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Backlog, Disk, MOST_UNERASED};
+use super::{Backlog, Disk, MOST_UNERASED, group::Group};
 use crate::attempt::{Attempt, Outcome};
 
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -13,17 +13,25 @@ const RETRY_MOST: Duration = Duration::from_secs(5);
 impl Backlog {
     /// The groups whose first record may be tried now.
     pub(crate) fn due(&self, now: Instant) -> Vec<Arc<str>> {
-        let may = |group: &super::Group| {
+        if self.is_held_up() {
+            return Vec::new();
+        }
+        let may = |group: &Group| {
             let unerased = group.unerased < MOST_UNERASED || self.disk != Disk::Good;
-            let behind = self.aside.iter().any(|a| a.in_the_way);
-            !behind && !group.in_flight && group.retry_at.is_none_or(|at| at <= now) && !group.queue.is_empty() && unerased
+            !group.in_flight && group.retry_at.is_none_or(|at| at <= now) && !group.queue.is_empty() && unerased
         };
         self.groups.iter().filter(|(_, group)| may(group)).map(|(key, _)| Arc::clone(key)).collect()
     }
 
     /// When a group that waits after a failure is due.
     pub(crate) fn next_try(&self) -> Option<Instant> {
-        self.groups.values().filter(|g| !g.queue.is_empty() && !g.in_flight).filter_map(|g| g.retry_at).min()
+        let waiting = self.groups.values().filter(|g| !self.is_held_up() && !g.queue.is_empty() && !g.in_flight);
+        waiting.filter_map(|g| g.retry_at).min()
+    }
+
+    /// A record that makes way is not on disk as such yet. What is behind it would make the next start believe that it is stored.
+    fn is_held_up(&self) -> bool {
+        !self.aside.is_empty() && self.disk != Disk::None
     }
 
     /// A group's first record is under way from now on, until [`Backlog::settle`].

@@ -117,8 +117,8 @@ impl Store {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             prepare(&transaction)?;
             let starts = note_start(&transaction, instance)?;
-            take_back_aside(&transaction)?;
             let willed = execute_will(&transaction)?;
+            take_back_aside(&transaction)?;
             let found = Found { starts, willed, ..look(&transaction)? };
             transaction.commit()?;
             found
@@ -220,7 +220,8 @@ fn note_start(transaction: &Transaction<'_>, instance: &str) -> Result<Starts, S
     Ok(Starts(starts.collect::<Result<_, _>>()?))
 }
 
-/// What an earlier process has put aside waits again, behind all other records: those that were behind it may be stored.
+/// What an earlier process has put aside waits again, behind all other records: those that were behind it may be stored. Also behind the will, which
+/// is judged by what that process has stored last.
 fn take_back_aside(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let (last, all) = (last_order(transaction)?, format!("{ASIDE}*"));
     let moved = transaction.execute(
@@ -232,7 +233,7 @@ fn take_back_aside(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The will of a process that is gone becomes records, behind all others.
+/// The will of a process that is gone becomes records, behind all others that are not put aside.
 fn execute_will(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
     let last = last_order(transaction)?;
     let moved = transaction.execute(
@@ -366,9 +367,9 @@ mod tests {
         drop(store);
         let (store, found) = Store::open(&file, "j").unwrap();
         assert_eq!((found.next_order, found.willed), (8, 1));
-        assert_eq!((orders(&store, ""), orders(&store, "run")), (vec![5, 7], vec![6]));
+        assert_eq!((orders(&store, ""), orders(&store, "run")), (vec![5, 6], vec![7]));
         let ids = store.read(&"".into(), 0, 9, 1 << 20).unwrap().0.iter().map(|r| r.message_id().to_owned()).collect::<Vec<_>>();
-        assert_eq!(ids, ["id-2", "id-9"]);
+        assert_eq!(ids, ["id-9", "id-2"]);
         assert_eq!(found.starts, Starts(vec![("i".to_owned(), 1), ("j".to_owned(), 5)]));
     }
 

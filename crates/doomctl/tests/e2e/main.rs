@@ -4,6 +4,7 @@
 mod connection;
 mod dlq;
 mod export;
+mod older_server;
 mod operator;
 mod replay;
 mod streams;

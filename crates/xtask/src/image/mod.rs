@@ -46,10 +46,17 @@ pub(crate) struct Image {
     runtime_base: Option<String>,
     /// Compile in a fraction of the time what is slower, and tag it doom-agent:quick, doom-agent:mock-quick and doomctl:quick: to be tried, not shipped
     #[arg(long)]
-    pub(crate) quick: bool,
+    quick: bool,
     /// Only these targets of the Dockerfile: mock, doomctl, doom-agent
     #[arg(value_parser = IMAGES.map(|target| target.name), value_name = "TARGET")]
     targets: Vec<String>,
+}
+
+impl Image {
+    /// Every image, on the Dockerfile's bases.
+    pub(crate) fn all(quick: bool) -> Self {
+        Self { quick, ..Self::default() }
+    }
 }
 
 /// Whether a Docker engine answers; else what it said.

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod manifest;
+mod older_server;
 mod python;
 mod stamp;
 pub(crate) mod system;
@@ -64,6 +65,9 @@ pub(crate) fn setup(workspace: &Workspace, scope: Scope) -> Result<bool> {
         python.complete()?;
     }
     changed |= !missing.is_empty() || tests_lack_python;
+    if tests {
+        changed |= older_server::provide(vendor)?;
+    }
     if scope >= Scope::Gate {
         changed |= tools::provide(workspace, &manifest)?;
     }

@@ -93,9 +93,7 @@ pub(crate) fn provide(wanted: Wanted) -> Result<bool> {
         bail!("this machine lacks: {what}. Run this once, then this command again:\n\n    sudo sh -c 'apt-get update && {install}'\n");
     }
     eprintln!("Installing system packages, for this machine lacks: {what}");
-    if !have_package_lists() {
-        apt_get(&["update"])?;
-    }
+    provide_package_lists()?;
     let arguments: Vec<&str> = ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages).collect();
     if apt_get(&arguments).is_err() {
         // Lists that are old name files that are gone.
@@ -118,6 +116,11 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     output_of(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
     step.done();
     Ok(())
+}
+
+/// A machine that is new has none.
+pub(crate) fn provide_package_lists() -> Result<()> {
+    if have_package_lists() { Ok(()) } else { apt_get(&["update"]) }
 }
 
 fn have_package_lists() -> bool {

@@ -47,7 +47,7 @@ fn answers_come_to_the_inbox_of_the_user_who_logs_in() {
     let server = server_with_permissions("\"clau-doom.agent.*.health\"", "\"_INBOX.some.>\"");
     let _agent = Agent::start(&server, "A", &["--nats-user", "all", "--nats-password", "x"]);
     let by_url = format!("nats://some:x@127.0.0.1:{}", server.port());
-    for login in [&SOME[..], &["--nats", &by_url]] {
+    for login in [&SOME[..], &["--nats", by_url.as_str()]] {
         let said = doomctl_at(&server, &[&["health", "A", "--json"], login].concat());
         assert_eq!((said.code, &json(&said)["agent_id"]), (Some(0), &"A".into()), "{said:?}");
     }

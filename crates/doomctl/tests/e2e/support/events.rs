@@ -22,7 +22,11 @@ pub(crate) struct Population {
 impl Population {
     /// With streams and without events.
     pub(crate) fn new() -> Self {
-        let server = super::server();
+        Self::on(super::server())
+    }
+
+    /// The same on this server, as far as it has the streams.
+    pub(crate) fn on(server: NatsServer) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let link = runtime.block_on(async {
             let settings = ConnectSettings { url: server.url(), name: "test".to_owned(), ..ConnectSettings::default() };
@@ -62,9 +66,15 @@ impl Population {
         self.stored();
     }
 
-    /// Stores the scores of these episodes, with the variables named.
+    /// Stores the scores of these episodes, with the variables named, and waits until AGENT_RECORDS has them too.
     pub(crate) fn score(&self, experiment: &str, episodes: std::ops::RangeInclusive<u64>, variables: &[&str]) {
         let last = *episodes.end();
+        self.score_live(experiment, episodes, variables);
+        self.sourced(last);
+    }
+
+    /// The same in AGENT_EVENTS alone.
+    pub(crate) fn score_live(&self, experiment: &str, episodes: std::ops::RangeInclusive<u64>, variables: &[&str]) {
         for number in episodes {
             let values: BTreeMap<String, f64> = variables.iter().map(|name| ((*name).to_owned(), 0.5)).collect();
             // Every third as MessagePack.
@@ -72,7 +82,6 @@ impl Population {
             self.event(self.subjects.score.clone(), codec, number, self.one_score(experiment, number, values));
         }
         self.stored();
-        self.sourced(last);
     }
 
     fn one_score(&self, experiment: &str, number: u64, values: BTreeMap<String, f64>) -> Score<'static> {
