@@ -95,7 +95,8 @@ fn mapped_telemetry_is_shared_out_among_streams_and_records_stay_where_they_are(
         assert_eq!((&ledger["dropped"], &ledger["unconfirmed"]), (&0.into(), &0.into()), "{ledger}");
         let records = streams.count("AGENT_EVENTS", &format!("clau-doom.agent.{id}.*"));
         assert_eq!(streams.count("AGENT_EVENTS", &format!("clau-doom.agent.{id}.score")), 3);
-        let parts: [u64; 4] = std::array::from_fn(|part| streams.count(&format!("TELEMETRY_{part}"), &format!("clau-doom.part.{part}.agent.{id}.*")));
+        let parts: [u64; 4] =
+            std::array::from_fn(|part| streams.count(&format!("TELEMETRY_{part}"), &format!("clau-doom.part.{part}.agent.{id}.*")));
         // All of an agent's telemetry is in one stream.
         assert_eq!(parts.iter().filter(|count| **count > 0).count(), 1, "{id}: {parts:?}");
         assert_eq!(parts.iter().sum::<u64>() + records, ledger["produced"].as_u64().unwrap(), "{ledger}");

@@ -1,5 +1,4 @@
 //! `cargo xtask scale` on a few mock agents for a moment: every figure is there, every event is stored, and nothing is left.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     path::{Path, PathBuf},

@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use async_nats::{Client, ConnectOptions, jetstream};
 use bench::machine::{cpu_seconds, descriptors, resident_mb, written_bytes};
-use doom_bus::streams::{Action, Losses, Wanted, apply, plan, read};
+use doom_bus::{
+    ConnectSettings, Link, connect,
+    streams::{Action, Losses, Wanted, apply, plan, read},
+};
 use doom_protocol::{SubjectRoot, stream::StreamSet};
 use futures::TryStreamExt;
 use nats_server_process::NatsServer;
@@ -67,15 +70,19 @@ impl Cluster {
         let options = ConnectOptions::new().subscription_capacity(1 << 20).ignore_discovered_servers();
         let client = options.connect(&urls).await.context("cannot connect to the cluster")?;
         let cluster = Self { servers, client, url: urls.join(",") };
-        cluster.make_streams().await?;
+        let settings = ConnectSettings { url: cluster.url.clone(), name: "scale".to_owned(), ..Default::default() };
+        let link = connect(&settings).await.context("cannot connect to the cluster")?;
+        link.connected_within(READY_WITHIN).await.map_err(|e| anyhow!(e))?;
+        cluster.make_streams(&link).await?;
+        link.close().await;
         Ok(cluster)
     }
 
     /// A cluster that has just come up has no leader yet, nor have streams that were just made.
-    async fn make_streams(&self) -> Result<()> {
+    async fn make_streams(&self, link: &Link) -> Result<()> {
         let until = Instant::now() + READY_WITHIN;
         loop {
-            let obstacle = match self.try_streams().await {
+            let obstacle = match self.try_streams(link).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => "not all of them have their copies".to_owned(),
                 Err(error) => format!("{error:#}"),
@@ -89,18 +96,19 @@ impl Cluster {
     }
 
     /// Whether there is nothing left to do.
-    async fn try_streams(&self) -> Result<bool> {
+    async fn try_streams(&self, link: &Link) -> Result<bool> {
         let root = SubjectRoot::default();
-        let there = read(&self.client).await?;
+        let there = read(link).await?;
         let plan = plan(&Wanted { set: StreamSet::standard(), root: &root, replicas: Some(SERVERS) }, &there);
-        apply(&self.client, &plan, Losses::Refused, |_| {}).await?;
+        apply(link, &plan, Losses::Refused, |_| {}).await?;
         if plan.steps.iter().any(|step| step.action != Action::Nothing) {
             return Ok(false);
         }
         let infos: Vec<_> = jetstream::new(self.client.clone()).streams().try_collect().await?;
         let whole = |info: &jetstream::stream::Info| {
             let cluster = info.cluster.as_ref();
-            cluster.is_some_and(|c| c.leader.is_some() && c.replicas.len() + 1 == usize::from(SERVERS) && c.replicas.iter().all(|r| r.current))
+            cluster
+                .is_some_and(|c| c.leader.is_some() && c.replicas.len() + 1 == usize::from(SERVERS) && c.replicas.iter().all(|r| r.current))
         };
         Ok(infos.iter().all(whole))
     }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{Backlog, RecordSettings};
 use crate::{
-    Ledger, StreamFinding,
+    ApiError, Ledger,
     attempt::{Answer, Streams, attempt},
     spool::{ORDERED, Record, by_hand},
 };
@@ -127,8 +127,8 @@ impl Stream {
 }
 
 impl Streams for Mutex<Stream> {
-    async fn find(&self, _subject: &str) -> StreamFinding {
-        StreamFinding::Stream("S".to_owned())
+    async fn find(&self, _subject: &str) -> Result<Option<String>, ApiError> {
+        Ok(Some("S".to_owned()))
     }
 
     async fn last(&self, _stream: &str, subject: &str) -> Result<Option<(HeaderMap, u64)>, String> {
