@@ -228,7 +228,7 @@ pub async fn connect(settings: &ConnectSettings) -> Result<Link, ConnectError> {
         .client_capacity(COMMANDS)
         .reconnect_delay_callback({
             let watcher = Arc::clone(&watcher);
-            move |attempt| backoff(attempt + watcher.died_young())
+            move |attempt| watcher.pause(attempt)
         })
         .reconnect_to_server_callback({
             // Asked before each try; the pool says why the last one failed, which the event does not. The choice is left to the client.
@@ -321,6 +321,12 @@ struct Youth {
 }
 
 impl Watcher {
+    /// Before a try. The very first one of a process is not put off: what starts together need not be spread, only what comes back.
+    fn pause(&self, attempt: usize) -> Duration {
+        let first = attempt <= 1 && self.sender.borrow().connects == 0;
+        if first { Duration::ZERO } else { backoff(attempt + self.died_young()) }
+    }
+
     /// By how much more than the client knows to wait.
     fn died_young(&self) -> usize {
         self.youth.lock().unwrap_or_else(PoisonError::into_inner).died.min(MOST_YOUNG)
