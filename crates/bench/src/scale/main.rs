@@ -43,7 +43,7 @@ const SPARE_MB: f64 = 1024.0;
 ///   agents        how many play, each a process (with an engine of its own, where it is the engine)
 ///   tics/s        of each; 35 is Doom's pace
 ///   late p99      how much later than a tic's length after the one before it a tic came: 99th percentile, in ms
-///   >5ms          the share of tics that came more than 5 ms late
+///   5ms+          the share of tics that came more than 5 ms late
 ///   lost          events that an agent dropped, and that the stream did not get
 ///   unc.          events unconfirmed: written to a connection that broke
 ///   CPU, engine   of a core, of each agent and of each engine

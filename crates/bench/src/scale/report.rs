@@ -38,7 +38,7 @@ const COLUMNS: [(&str, usize); 17] = [
     ("agents", 6),
     ("tics/s", 6),
     ("late p99", 8),
-    (">5ms", 7),
+    ("5ms+", 7),
     ("lost", 5),
     ("unc.", 5),
     ("CPU", 6),
