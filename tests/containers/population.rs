@@ -50,7 +50,12 @@ impl Project {
                 drop(old);
             }
         }
-        Self { name: format!("{PROJECT}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)), files: files.to_vec(), variables, port }
+        Self {
+            name: format!("{PROJECT}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)),
+            files: files.to_vec(),
+            variables,
+            port,
+        }
     }
 
     fn try_compose(&self, arguments: &[&str]) -> Result<String, String> {

@@ -100,7 +100,8 @@ impl Cluster {
         let infos: Vec<_> = jetstream::new(self.client.clone()).streams().try_collect().await?;
         let whole = |info: &jetstream::stream::Info| {
             let cluster = info.cluster.as_ref();
-            cluster.is_some_and(|c| c.leader.is_some() && c.replicas.len() + 1 == usize::from(SERVERS) && c.replicas.iter().all(|r| r.current))
+            cluster
+                .is_some_and(|c| c.leader.is_some() && c.replicas.len() + 1 == usize::from(SERVERS) && c.replicas.iter().all(|r| r.current))
         };
         Ok(infos.iter().all(whole))
     }

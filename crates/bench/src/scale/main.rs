@@ -146,7 +146,8 @@ async fn measure(cli: &Cli) -> Result<()> {
     }
     let folder = tempfile::Builder::new().prefix("scale-").tempdir_in(&directory).context("no folder for servers and agents")?;
     let until = Instant::now() + Duration::from_secs(cli.minutes * 60);
-    let mut report = Report::begin(Circumstances::now(&cli.root), cli.json.clone().unwrap_or_else(|| target.join("scale.json")), cli.markdown.clone());
+    let mut report =
+        Report::begin(Circumstances::now(&cli.root), cli.json.clone().unwrap_or_else(|| target.join("scale.json")), cli.markdown.clone());
     for (backend, from, max) in [(Backend::Mock, cli.from, cli.max), (Backend::Engine, cli.engines_from, cli.engines_max)] {
         if cli.only.is_some_and(|only| only != backend) {
             continue;
@@ -176,7 +177,8 @@ async fn climb(settings: &Settings<'_>, from: u32, max: u32, until: Instant, rep
         // What the step before took says what this one will.
         let wanted = good.as_ref().map_or(0.0, |step| step.memory_mb() / f64::from(step.agents) * f64::from(count)) + SPARE_MB;
         if wanted > available_mb() {
-            let why = format!("{count} agents were not tried: they would take {wanted:.0} MB of the {:.0} MB that are left", available_mb());
+            let why =
+                format!("{count} agents were not tried: they would take {wanted:.0} MB of the {:.0} MB that are left", available_mb());
             return report.remark(settings.backend, why);
         }
         match step::play(settings, count).await {

@@ -118,7 +118,8 @@ impl Processes {
 /// As an orchestrator would start it, apart from the seed, which makes one run like another.
 fn arguments(settings: &Settings<'_>, url: &str, number: u32) -> Vec<String> {
     let backend = if settings.backend == Backend::Mock { "mock" } else { "vizdoom" };
-    let (skip, seed, resolution) = (settings.frame_skip.to_string(), number.to_string(), format!("screen_resolution={}", settings.resolution));
+    let (skip, seed, resolution) =
+        (settings.frame_skip.to_string(), number.to_string(), format!("screen_resolution={}", settings.resolution));
     let arguments = [
         ("--nats", url),
         ("--backend", backend),
