@@ -80,10 +80,30 @@ impl Counts {
     }
 }
 
+/// What the harness printed of the tests that failed, to be repeated at the end: among the output of a thousand others it is not found, and who
+/// reads a log that was cut sees its end.
+#[derive(Debug, Default)]
+struct Failures {
+    text: String,
+    within: bool,
+}
+
+impl Failures {
+    /// A harness names its failures twice, under the same heading: first with what each printed, then in a list, which its result ends.
+    fn add_line(&mut self, line: &str) {
+        match line.trim_end() {
+            "failures:" => self.within = !self.within,
+            _ if self.within => self.text += line,
+            _ => {}
+        }
+    }
+}
+
 /// What became of a suite.
 struct Outcome {
     what: &'static str,
     counts: Counts,
+    failures: String,
     good: bool,
     seconds: f64,
 }
@@ -126,27 +146,33 @@ fn run(workspace: &Workspace, suite: &Suite, filter: &[String]) -> Result<Outcom
     }
     let variables: String = suite.environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
     println!("\n== {}: {variables}{}", suite.what, shown(&cargo));
-    let (counts, good) = tee(&mut cargo)?;
-    Ok(Outcome { what: suite.what, counts, good, seconds: began.elapsed().as_secs_f64() })
+    let (counts, failures, good) = tee(&mut cargo)?;
+    Ok(Outcome { what: suite.what, counts, failures, good, seconds: began.elapsed().as_secs_f64() })
 }
 
-/// Passes standard output on line by line, and counts.
-fn tee(cargo: &mut Command) -> Result<(Counts, bool)> {
+/// Passes standard output on line by line, counts, and keeps what is said of failures.
+fn tee(cargo: &mut Command) -> Result<(Counts, String, bool)> {
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
-    let mut counts = Counts::default();
+    let (mut counts, mut failures) = (Counts::default(), Failures::default());
     let mut lines = BufReader::new(child.stdout.take().context("cargo has no standard output")?);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         std::io::stdout().write_all(&line)?;
-        counts.add_line(&anstream::adapter::strip_str(&String::from_utf8_lossy(&line)).to_string());
+        let plain = anstream::adapter::strip_str(&String::from_utf8_lossy(&line)).to_string();
+        counts.add_line(&plain);
+        failures.add_line(&plain);
         line.clear();
     }
-    Ok((counts, child.wait()?.success()))
+    Ok((counts, failures.text, child.wait()?.success()))
 }
 
 fn summary(outcomes: &[Outcome], seconds: f64) -> String {
-    let mut text = String::from("Summary\n");
-    for Outcome { what, counts, good, seconds } in outcomes {
+    let mut text = String::new();
+    for Outcome { what, failures, .. } in outcomes.iter().filter(|outcome| !outcome.failures.is_empty()) {
+        text += &format!("What failed of {what}\n{failures}\n");
+    }
+    text += "Summary\n";
+    for Outcome { what, counts, good, seconds, .. } in outcomes {
         let verdict = if *good { "ok" } else { "FAILED" };
         let Counts { passed, failed, ignored } = counts;
         text += &format!("  {what:<40} {verdict:<6} {passed:>5} passed {failed:>4} failed {ignored:>4} ignored {seconds:>8.1} s\n");
@@ -176,8 +202,20 @@ mod tests {
 
     #[test]
     fn a_suite_that_does_not_build_fails_the_whole() {
-        let good = |good| Outcome { what: "x", counts: Counts { passed: 1, failed: 0, ignored: 0 }, good, seconds: 1.0 };
+        let good = |good| {
+            let counts = Counts { passed: 1, failed: 0, ignored: 0 };
+            Outcome { what: "x", counts, failures: String::new(), good, seconds: 1.0 }
+        };
         assert!(summary(&[good(true), good(true)], 2.0).ends_with("test result: ok. 2 passed; 0 failed; 0 ignored; finished in 2.0s"));
         assert!(summary(&[good(true), good(false)], 2.0).contains("test result: FAILED."));
+    }
+
+    #[test]
+    fn what_failed_tests_printed_is_kept_without_the_list_of_their_names() {
+        let mut failures = Failures::default();
+        let printed = "test a ... FAILED\nfailures:\n---- a stdout ----\nfour is not five\nfailures:\n    a\ntest result: FAILED. 0 passed; 1 failed\n\
+                       test b ... ok\ntest result: ok. 1 passed\nfailures:\n---- c stdout ----\nno\nfailures:\n    c\n";
+        printed.lines().for_each(|line| failures.add_line(&format!("{line}\n")));
+        assert_eq!(failures.text, "---- a stdout ----\nfour is not five\n---- c stdout ----\nno\n");
     }
 }
