@@ -5,9 +5,13 @@
 //   Here the lock is given back first.
 // - Whoever sleeps in Boost's receive() makes the engine wake him, under its lock, just before it goes to sleep itself. Here the CPU is
 //   given away instead: the engine does its tic and sleeps, the answer is there, and nobody had to be woken. Where it is not there after that (the
-//   engine runs on another CPU, or others want this one), the sleep is Boost's.
+//   engine runs on another CPU), the sleep is Boost's.
+// - Where others want the CPU too, giving it away gives it to them, for milliseconds, while a sleeper is put in front of them when it is woken.
+//   So a CPU that came back late is not given away for a while, each time for a longer one.
 #include <sched.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <exception>
 
@@ -22,6 +26,37 @@ using Header = bip::ipcdetail::mq_hdr_t<bip::offset_ptr<void>>;
 
 // How often the CPU is given away before the sleep.
 constexpr int ways_given = 2;
+
+// Whether to give the CPU away: what this thread, which waits for the engine, has seen of it.
+class Generosity {
+   public:
+    // Whether to give it away at this message.
+    bool tries() { return sleeps_ == 0 || --sleeps_ == 0; }
+
+    // Gives it away. Two readings of the clock are a hundredth of what a needless change of process takes.
+    void give() {
+        const auto gone = std::chrono::steady_clock::now();
+        sched_yield();
+        if (std::chrono::steady_clock::now() - gone > late) {
+            sleeps_ = next_;
+            next_ = std::min(next_ * 2, most);
+        } else if (next_ > first) {
+            --next_;
+        }
+    }
+
+   private:
+    // Most tics take a tenth of this, and others keep the CPU for longer. Where a tic takes longer itself, a change of process does not count.
+    static constexpr std::chrono::microseconds late{500};
+    // Messages that are slept for after the first late return, and at most.
+    static constexpr unsigned first = 64;
+    static constexpr unsigned most = 4096;
+
+    unsigned sleeps_ = 0;
+    unsigned next_ = first;
+};
+
+thread_local Generosity generosity;
 
 Header &header(bip::message_queue &queue) { return *static_cast<Header *>(queue.m_shmem.get_user_address()); }
 
@@ -81,9 +116,10 @@ Message MessageQueue::receive() {
     unsigned int priority = 0;
     size_t size = 0;
     try {
-        for (int given = 0; given < ways_given; ++given) {
+        const int ways = generosity.tries() ? ways_given : 0;
+        for (int given = 0; given < ways; ++given) {
             if (has_something(header(*mq)) && mq->try_receive(&message, sizeof message, size, priority)) return message;
-            sched_yield();
+            generosity.give();
         }
         mq->receive(&message, sizeof message, size, priority);
     } catch (const std::exception &error) {
