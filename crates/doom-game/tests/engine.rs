@@ -12,13 +12,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const START: Duration = Duration::from_secs(30);
 
-fn factory(name: &str, overrides: &[(&str, &str)], needs: Needs) -> VizdoomFactory {
+fn scenario(name: &str, overrides: &[(&str, &str)]) -> Scenario {
     let search = find_engine().unwrap_or_else(|e| panic!("{e}"));
     let overrides: Vec<_> = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     // ViZDoom's own file, by its path: the same game wherever it is looked up.
     let file = search.scenarios_dir.as_ref().unwrap().join(name);
-    let scenario = Scenario::load(file.to_str().unwrap(), &search, &overrides).unwrap_or_else(|e| panic!("{e}"));
-    VizdoomFactory::new(scenario, &search, needs, START).unwrap_or_else(|e| panic!("{e}"))
+    Scenario::load(file.to_str().unwrap(), &search, &overrides).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn factory(name: &str, overrides: &[(&str, &str)], needs: Needs) -> VizdoomFactory {
+    let search = find_engine().unwrap_or_else(|e| panic!("{e}"));
+    VizdoomFactory::new(scenario(name, overrides), &search, needs, START).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn seeded(seed: u32) -> EpisodeStart {
@@ -44,6 +48,23 @@ fn names_and_numbers_are_the_engines() {
     assert_eq!(vizdoom::count(vizdoom::Table::Resolution) as usize, ScreenResolution::all().count());
     for resolution in ScreenResolution::all() {
         assert_eq!(number(vizdoom::Table::Resolution, resolution.name()), resolution.index());
+    }
+}
+
+#[test]
+fn buffers_that_no_observation_holds_stay_off_and_are_named() {
+    let buffers = ["depth_buffer", "automap_buffer", "objects_info", "sectors_info", "notifications_buffer"];
+    let asked = buffers.map(|buffer| format!("{buffer}_enabled"));
+    let overrides: Vec<_> = asked.iter().map(String::as_str).chain(["labels_buffer_enabled"]).map(|key| (key, "true")).collect();
+    assert_eq!(scenario("basic.cfg", &overrides).buffers.unread(), asked);
+    let game = factory("basic.cfg", &overrides, Needs::default()).start().unwrap();
+    // What the engine is told to fill stands on its command line.
+    let pid = game.interrupter().pid().unwrap();
+    let told = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    let told: Vec<_> = told.split('\0').collect();
+    assert!(told.contains(&"+viz_labels"), "an observation holds the labels: {told:?}");
+    for switch in ["+viz_depth", "+viz_automap", "+viz_objects", "+viz_sectors"] {
+        assert!(!told.contains(&switch), "{told:?}");
     }
 }
 
