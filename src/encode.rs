@@ -296,7 +296,7 @@ impl Encode<RecordSlot> for RecordEncoder {
         self.will.see(slot);
         let facts = match slot {
             RecordSlot::Death(death) => self.book.of(death.episode),
-            RecordSlot::Score(score) => self.book.of(score.episode),
+            RecordSlot::Score(score) => self.book.of(score.figures.episode),
             RecordSlot::Opened(_) | RecordSlot::Error { .. } | RecordSlot::Recovering { .. } => self.book.now(),
         };
         let facts = &*facts;
@@ -338,7 +338,7 @@ impl Encode<RecordSlot> for RecordEncoder {
 
     fn will(&mut self, codec: Codec, out: &mut Vec<Outgoing>) {
         if let Some(score) = self.will.score() {
-            self.book.of(score.episode).score(codec, 0, &score, out);
+            self.book.of(score.figures.episode).score(codec, 0, &score, out);
         }
     }
 
@@ -389,12 +389,13 @@ impl RunFacts {
     /// The score, then the generation's and the experiment's copies, each under its own id.
     fn score(&self, codec: Codec, seq: u64, score: &ScoreSlot, out: &mut Vec<Outgoing>) {
         let facts = self;
+        let figures = &score.figures;
         let lost = score.closed == Closed::AgentLost;
         let at = score.completed_at;
-        let evaluation = facts.evaluation.as_ref().and_then(|e| Some((e, e.place(facts.first_episode, score.episode)?)));
+        let evaluation = facts.evaluation.as_ref().and_then(|e| Some((e, e.place(facts.first_episode, figures.episode)?)));
         let names: Vec<&str> = score.schema.variables.iter().map(|v| v.name()).collect();
-        let payload = of_episode!(Score, facts, score.episode, at, {
-            episode_number: score.episode,
+        let payload = of_episode!(Score, facts, figures.episode, at, {
+            episode_number: figures.episode,
             evaluation_id: evaluation.map(|(e, _)| e.id.as_str().into()),
             evaluation_episode: evaluation.map(|(_, place)| place),
             seed: score.seed,
@@ -405,20 +406,20 @@ impl RunFacts {
             backend: facts.backend.into(),
             engine_version: Cow::Borrowed(&*score.engine_version),
             end_reason: score.closed.as_str().into(),
-            total_reward: score.total_reward,
-            steps: score.steps,
-            tics: score.tics,
+            total_reward: figures.total_reward,
+            steps: figures.steps,
+            tics: figures.tics,
             frame_skip: facts.frame_skip,
-            survival_seconds: survival(score.tics),
-            kills: score.kills,
-            kill_rate: kill_rate(score.kills, score.tics),
-            damage_dealt: score.damage_dealt,
-            damage_taken: score.damage_taken,
-            hits: score.hits,
-            items: score.items,
-            ammo_used: score.ammo_used,
-            ammo_efficiency: if score.ammo_used > 0.0 { score.hits as f64 / score.ammo_used } else { 0.0 },
-            cells_visited: score.cells_visited,
+            survival_seconds: survival(figures.tics),
+            kills: figures.kills,
+            kill_rate: kill_rate(figures.kills, figures.tics),
+            damage_dealt: figures.damage_dealt,
+            damage_taken: figures.damage_taken,
+            hits: figures.hits,
+            items: figures.items,
+            ammo_used: figures.ammo_used,
+            ammo_efficiency: if figures.ammo_used > 0.0 { figures.hits as f64 / figures.ammo_used } else { 0.0 },
+            cells_visited: figures.cells_visited,
             rule_match_rate: score.rule_match_rate,
             final_variables: Values::Borrowed(&names, &score.final_variables),
             decision_us: score.decision,
@@ -428,10 +429,10 @@ impl RunFacts {
             completed_at: at,
         });
         // How far a process had counted that was killed is not known; its lost episode has an id of its own and no seq.
-        let name = if lost { format!("{}-lost-{}", facts.instance, score.episode) } else { format!("{}-{seq}", facts.instance) };
+        let name = if lost { format!("{}-lost-{}", facts.instance, figures.episode) } else { format!("{}-{seq}", facts.instance) };
         let subject = Subject::from(facts.subjects.score.clone());
         let stamp = |seq: u64, suffix: &str| {
-            let mut stamp = facts.stamp(score.episode, at, seq);
+            let mut stamp = facts.stamp(figures.episode, at, seq);
             stamp.message_id = Some(format!("{name}{suffix}"));
             stamp
         };
@@ -448,11 +449,11 @@ impl RunFacts {
         }
         if let (Some(experiment), Some(run)) = (&facts.experiment, facts.run) {
             let fault = matches!(score.closed, Closed::EngineFault | Closed::AgentLost);
-            let complete = facts.is_last(score.episode);
+            let complete = facts.is_last(figures.episode);
             let run_event = ExperimentRun {
                 agent_id: facts.agent.as_str().into(),
                 timestamp: at,
-                episode_id: facts.episode(score.episode),
+                episode_id: facts.episode(figures.episode),
                 experiment_id: experiment.as_str().into(),
                 phase: "execution".into(),
                 status: (if fault {

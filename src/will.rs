@@ -8,7 +8,7 @@ use doom_protocol::payload::{DecisionTimes, TelemetryCounts};
 
 use crate::{
     clock::Clock,
-    game_loop::{Closed, OpenedSlot, RecordSlot, ScoreSlot},
+    game_loop::{Closed, Figures, OpenedSlot, RecordSlot, ScoreSlot},
     progress::Progress,
 };
 
@@ -50,24 +50,15 @@ impl Will {
     pub(crate) fn score(&self) -> Option<ScoreSlot> {
         let Open { episode, dropped_before, unconfirmed_before } = self.open.as_ref()?;
         // The game may be an episode further already; its own start is in the lane then.
-        let figures = self.progress.figures.read().filter(|f| f.episode == episode.episode).unwrap_or_default();
+        let none = Figures { episode: episode.episode, ..Figures::default() };
+        let figures = self.progress.figures.read().filter(|f| f.episode == episode.episode).unwrap_or(none);
         let now = self.clock.now();
         let ledger = self.ledger.summary();
         Some(ScoreSlot {
-            episode: episode.episode,
+            figures,
             seed: episode.seed,
             engine_version: Arc::clone(&episode.engine_version),
             closed: Closed::AgentLost,
-            total_reward: figures.total_reward,
-            steps: figures.steps,
-            tics: figures.tics,
-            kills: figures.kills,
-            damage_dealt: figures.damage_dealt,
-            damage_taken: figures.damage_taken,
-            hits: figures.hits,
-            items: figures.items,
-            ammo_used: figures.ammo_used,
-            cells_visited: figures.cells_visited,
             rule_match_rate: None,
             schema: Arc::clone(&episode.schema),
             final_variables: Vec::new(),

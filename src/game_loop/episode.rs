@@ -93,7 +93,7 @@ impl Episode<'_> {
         running.first_tic = first.tic;
         running.tic = first.tic;
         self.tally.begin(first.variables);
-        self.show_figures(&running);
+        self.progress.figures.write(&self.figures(&running));
         self.progress.episode.store(self.number, Relaxed);
         self.progress.tic.store(first.tic, Relaxed);
         self.progress.beat();
@@ -150,7 +150,7 @@ impl Episode<'_> {
             let observation = self.backend.observe();
             running.tic = observation.tic;
             self.tally.see(observation.variables);
-            self.show_figures(running);
+            self.progress.figures.write(&self.figures(running));
             let now = Instant::now();
             self.progress.last_step.store(self.clock.micros(now), Relaxed);
             self.progress.steps.store(self.progress.steps.load(Relaxed) + 1, Relaxed);
@@ -163,9 +163,10 @@ impl Episode<'_> {
         }
     }
 
-    fn show_figures(&self, running: &Running) {
+    /// As of the last step.
+    fn figures(&self, running: &Running) -> Figures {
         let tally = &*self.tally;
-        self.progress.figures.write(&Figures {
+        Figures {
             episode: self.number,
             steps: running.steps,
             tics: running.tics(),
@@ -177,7 +178,7 @@ impl Episode<'_> {
             items: tally.items(),
             ammo_used: tally.ammo_used(),
             cells_visited: tally.cells_visited(),
-        });
+        }
     }
 
     fn offer_action(&mut self, running: &Running, at: Timestamp, decision_us: u64) {
@@ -208,19 +209,18 @@ impl Episode<'_> {
     /// Death (only if dead), then score.
     fn close(&mut self, running: Running, closed: Closed) {
         let completed_at = self.clock.now();
-        let tics = running.tics();
-        let tally = &*self.tally;
+        let figures = self.figures(&running);
         if closed == Closed::ByGame(End::Death) {
             self.outbox.record(RecordSlot::Death(DeathSlot {
                 episode: self.number,
                 at: completed_at,
                 tic: running.tic,
                 step: running.steps,
-                position: tally.position(),
-                health: tally.health(),
-                kills: tally.kills(),
-                damage_taken: tally.damage_taken(),
-                tics,
+                position: self.tally.position(),
+                health: self.tally.health(),
+                kills: figures.kills,
+                damage_taken: figures.damage_taken,
+                tics: figures.tics,
             }));
         }
         let (produced, dropped) = self.outbox.telemetry();
@@ -237,28 +237,18 @@ impl Episode<'_> {
             seed: self.seed,
             end_reason: closed.as_str(),
             steps: running.steps,
-            kills: tally.kills(),
+            kills: figures.kills,
             wall_seconds,
-            total_reward: running.total_reward,
-            kill_rate: kill_rate(tally.kills(), tics),
+            total_reward: figures.total_reward,
+            kill_rate: kill_rate(figures.kills, figures.tics),
             decision_p99_us: decision.p99,
         });
         self.progress.episode.store(0, Relaxed);
         let score = ScoreSlot {
-            episode: self.number,
+            figures,
             seed: self.seed,
             engine_version: Arc::clone(self.engine_version),
             closed,
-            total_reward: running.total_reward,
-            steps: running.steps,
-            tics,
-            kills: tally.kills(),
-            damage_dealt: tally.damage_dealt(),
-            damage_taken: tally.damage_taken(),
-            hits: tally.hits(),
-            items: tally.items(),
-            ammo_used: tally.ammo_used(),
-            cells_visited: tally.cells_visited(),
             rule_match_rate: self.policy.rule_match_rate(),
             schema: Arc::clone(self.schema),
             final_variables: self.backend.observe().variables.to_vec(),

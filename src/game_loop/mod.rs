@@ -24,7 +24,7 @@ use self::{
 };
 pub(crate) use self::{
     episode::{kill_rate, survival},
-    figures::LastFigures,
+    figures::{Figures, LastFigures},
     outbox::Outbox,
     slots::{Closed, OpenedSlot, RecordSlot, ScoreSlot, StepEvent, StepSlot},
     tally::score_needs,

@@ -8,6 +8,8 @@ use doom_protocol::{
     payload::{DecisionTimes, TelemetryCounts},
 };
 
+use super::figures::Figures;
+
 /// One action or observation. Its numbers travel beside it: the scenario's variables, or the values of the delta buttons.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepSlot {
@@ -97,20 +99,11 @@ pub(crate) struct DeathSlot {
 
 #[derive(Debug)]
 pub(crate) struct ScoreSlot {
-    pub(crate) episode: u64,
+    /// Of the whole episode.
+    pub(crate) figures: Figures,
     pub(crate) seed: u32,
     pub(crate) engine_version: Arc<str>,
     pub(crate) closed: Closed,
-    pub(crate) total_reward: f64,
-    pub(crate) steps: u64,
-    pub(crate) tics: u32,
-    pub(crate) kills: i64,
-    pub(crate) damage_dealt: f64,
-    pub(crate) damage_taken: f64,
-    pub(crate) hits: i64,
-    pub(crate) items: i64,
-    pub(crate) ammo_used: f64,
-    pub(crate) cells_visited: u64,
     pub(crate) rule_match_rate: Option<f64>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) final_variables: Vec<f64>,
