@@ -2,8 +2,12 @@
 //! machine itself uses, and on it the Rust that this machine has.
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -22,32 +26,43 @@ const MADE: [&str; 2] = ["doom-agent-builder-base:bookworm", "doom-agent-runtime
 /// What a machine trusts, which may be more than Debian does.
 const TRUSTED: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// The two bases, by name.
-#[derive(Debug)]
-pub(crate) struct Bases {
-    pub(crate) builder: String,
-    pub(crate) runtime: String,
+/// The base of what is shipped: the one that is given; else the Dockerfile's, where it is here or can be pulled; else a made one.
+pub(crate) fn runtime(given: Option<&str>) -> Result<String> {
+    match given {
+        Some(given) => Ok(given.to_owned()),
+        None if is_to_be_had(PULLED[1]) => Ok(PULLED[1].to_owned()),
+        None => debian(),
+    }
 }
 
-impl Bases {
-    /// Those that are given; else those of the Dockerfile, where they are here or can be pulled; else made ones.
-    pub(crate) fn provide(workspace: &Workspace, builder: Option<&str>, runtime: Option<&str>) -> Result<Self> {
-        let runtime = match runtime {
-            Some(given) => given.to_owned(),
-            None if is_to_be_had(PULLED[1]) => PULLED[1].to_owned(),
-            None => debian()?,
-        };
-        let builder = match builder {
-            Some(given) => given.to_owned(),
-            None if is_to_be_had(PULLED[0]) => PULLED[0].to_owned(),
-            None => rust(workspace)?,
-        };
-        Ok(Self { builder, runtime })
+/// The base of what compiles, likewise.
+pub(crate) fn builder(workspace: &Workspace, given: Option<&str>) -> Result<String> {
+    match given {
+        Some(given) => Ok(given.to_owned()),
+        None if is_to_be_had(PULLED[0]) => Ok(PULLED[0].to_owned()),
+        None => rust(workspace),
     }
 }
 
 fn is_to_be_had(image: &str) -> bool {
-    exists(image) || output_of(docker().args(["pull", "--quiet", image])).is_ok()
+    // A registry that answers says so soon, however much it then sends; where none can be reached, an engine may try for minutes.
+    exists(image) || begins_within(docker().args(["pull", image]), Duration::from_secs(20)).unwrap_or(false)
+}
+
+/// Whether a command comes to a good end; one that has said nothing by then is killed.
+fn begins_within(command: &mut Command, time: Duration) -> Result<bool> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("the command has no standard output")?).lines();
+    let (says, said) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody listens any more to what came too late.
+        let _ = says.send(lines.next().is_some());
+        lines.for_each(drop);
+    });
+    if !said.recv_timeout(time).unwrap_or(false) {
+        child.kill()?;
+    }
+    Ok(child.wait()?.success())
 }
 
 /// Debian's smallest set of packages, with certificates.
@@ -126,4 +141,23 @@ fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
         bail!("`{}` failed", shown(from));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_says_nothing_is_not_waited_for_and_one_that_does_is() {
+        let shell = |script: &str, time| begins_within(Command::new("sh").args(["-c", script]), time).unwrap();
+        let (soon, late) = (Duration::from_millis(50), Duration::from_secs(60));
+        assert!(shell("echo Pulling; read -r nothing; echo done", late));
+        assert!(!shell("echo Pulling; exit 1", late));
+        assert!(!shell("exit 1", late));
+        let began = Instant::now();
+        assert!(!shell("exec sleep 60", soon));
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
 }
