@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -23,8 +23,18 @@ const SUITE: &str = "bookworm";
 /// As the Dockerfile has them.
 const PULLED: [&str; 2] = ["rust:1-bookworm", "debian:bookworm-slim"];
 const MADE: [&str; 2] = ["doom-agent-builder-base:bookworm", "doom-agent-runtime-base:bookworm"];
-/// What a machine trusts, which may be more than Debian does.
-const TRUSTED: &str = "etc/ssl/certs/ca-certificates.crt";
+/// What a machine trusts, which may be more than Debian does: a network that looks into connections has an authority of its own.
+const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// FOLDER SUITE TRUSTED [MIRROR]: a new Debian as a tar stream. It is made in memory, which goes with the process, for dpkg waits for its disk at
+/// every file.
+const DEBIAN: &str = r#"
+set -eu
+root=$1/root log=$1/log suite=$2 trusted=$3
+mount -t tmpfs -o mode=755 tmpfs "$1"
+debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${4:+"$4"} >"$log" 2>&1 || { tail -n 15 "$log" >&2; exit 1; }
+if [ -f "$trusted" ]; then cp "$trusted" "$root$trusted"; fi
+tar --create --exclude='./var/cache/apt/archives/*.deb' --exclude='./var/lib/apt/lists/*' --directory "$root" .
+"#;
 
 /// The base of what is shipped: the one that is given; else the Dockerfile's, where it is here or can be pulled; else a made one.
 pub(crate) fn runtime(given: Option<&str>) -> Result<String> {
@@ -74,16 +84,15 @@ fn debian() -> Result<String> {
     eprintln!("{} is not here and cannot be pulled; {image} is made instead", PULLED[1]);
     provide(Wanted { debootstrap: true, ..Wanted::default() })?;
     let scratch = tempfile::tempdir().context("no temporary folder")?;
-    let root = scratch.path().join("root");
     let step = Step::begin(format!("debootstrap {SUITE} (a minute or two)"), None);
-    output_of(Command::new("debootstrap").args(["--variant=minbase", "--include=ca-certificates", SUITE]).arg(&root).args(mirror()))?;
-    trust(&root)?;
+    let mut debian = Command::new("unshare");
+    debian.args(["--mount", "sh", "-c", DEBIAN, "debian"]).arg(scratch.path()).args([SUITE, TRUSTED]).args(mirror());
+    if let Err(why) = pipe("making Debian", &mut debian, docker().args(["import", "--change", "CMD [\"/bin/sh\"]", "-", image])) {
+        // Of what came before the failure the engine may have made one.
+        let _ = output_of(docker().args(["image", "rm", image]));
+        return Err(why);
+    }
     step.done();
-    let mut tar = Command::new("tar");
-    tar.args(["--create", "--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", "--directory"])
-        .arg(&root)
-        .arg(".");
-    pipe(&mut tar, docker().args(["import", "--change", "CMD [\"/bin/sh\"]", "-", image]))?;
     Ok(image.to_owned())
 }
 
@@ -109,7 +118,7 @@ fn rust(workspace: &Workspace) -> Result<String> {
     tar.args(["--create", "--exclude=lib/rustlib/src", "--directory"]).arg(context.path()).args(["Dockerfile", "cargo"]);
     tar.args(["--directory", &sysroot, "bin", "lib", "libexec"]);
     let step = Step::begin(format!("copying Rust from {sysroot}"), None);
-    pipe(&mut tar, docker().args(["build", "--quiet", "--tag", image, "-"]))?;
+    pipe("copying Rust", &mut tar, docker().args(["build", "--quiet", "--tag", image, "-"]))?;
     step.done();
     Ok(image.to_owned())
 }
@@ -121,26 +130,16 @@ fn mirror() -> Option<String> {
     targets.lines().find_map(|line| line.strip_suffix(&format!(" {SUITE}"))).map(str::to_owned)
 }
 
-/// A network that looks into connections has an authority of its own, which this machine knows.
-fn trust(root: &Path) -> Result<()> {
-    let own = Path::new("/").join(TRUSTED);
-    if own.is_file() {
-        std::fs::copy(&own, root.join(TRUSTED)).with_context(|| format!("cannot copy {}", own.display()))?;
-    }
-    Ok(())
-}
-
 /// Runs `from | to`.
-fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
-    let mut source = from.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{}`", shown(from)))?;
+fn pipe(what: &str, from: &mut Command, to: &mut Command) -> Result<()> {
+    let program = from.get_program().to_owned();
+    let mut source = from.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {}", program.display()))?;
     let output = source.stdout.take().context("no standard output")?;
     let output = to.stdin(output).output().with_context(|| format!("cannot run `{}`", shown(to)))?;
-    let good = source.wait()?.success();
-    crate::workspace::check(to, &output)?;
-    if !good {
-        bail!("`{}` failed", shown(from));
+    if !source.wait()?.success() {
+        bail!("{what} failed; what {} said stands above", program.display());
     }
-    Ok(())
+    crate::workspace::check(to, &output)
 }
 
 #[cfg(test)]
