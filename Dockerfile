@@ -6,7 +6,8 @@
 #
 # `cargo xtask image` builds all three, and makes the base images where none can be pulled. Both bases are the same release of Debian, and
 # may be yours: BUILDER_BASE has Rust (and your registry's configuration, where you have one), RUNTIME_BASE gives the system's libraries.
-# PROFILE is cargo's: `quick` compiles in a fraction of the time what is as correct and slower.
+# The stages up to `portable`, `engine` and `agent` compile, and leave the others what they take in /out; `cargo xtask image --quick` fills that
+# on the host and builds the others alone.
 # Written for BuildKit and for the builder that came before it.
 ARG BUILDER_BASE=rust:1-bookworm
 ARG RUNTIME_BASE=debian:bookworm-slim
@@ -28,9 +29,8 @@ RUN deploy/image/manifests.sh /build /manifests && deploy/image/sources.sh /buil
 
 # What others wrote, compiled once for as long as the manifests stay the same.
 FROM base AS dependencies
-ARG PROFILE=release
 COPY --from=sources /manifests/ ./
-RUN cargo build --locked --profile $PROFILE --package doom-agent --package doomctl --no-default-features
+RUN cargo build --locked --release --package doom-agent --package doomctl --no-default-features
 
 # The two programs that need no C++.
 FROM dependencies AS portable
@@ -38,11 +38,10 @@ COPY deploy/image/licences.sh deploy/image/
 COPY vendor/manifest.toml vendor/
 COPY --from=sources /sources/ ./
 ARG COMMIT=unknown
-ARG PROFILE=release
 # Cargo goes by times, and the empty programs of the layer below are younger than the sources.
 RUN find build.rs src crates -name '*.rs' -exec touch {} + \
-    && DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --profile $PROFILE --package doom-agent --package doomctl --no-default-features \
-    && install -D -t /out/mock target/$PROFILE/doom-agent && install -D -t /out/doomctl target/$PROFILE/doomctl \
+    && DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --release --package doom-agent --package doomctl --no-default-features \
+    && install -D -t /out/mock target/release/doom-agent && install -D -t /out/doomctl target/release/doomctl \
     && deploy/image/licences.sh /out/licences/mock --package doom-agent --no-default-features \
     && deploy/image/licences.sh /out/licences/doomctl --package doomctl
 
@@ -113,9 +112,8 @@ RUN deploy/image/engine.sh /out
 FROM portable AS agent
 COPY --from=engine /build/vendor/vizdoom/src vendor/vizdoom/src
 ARG COMMIT=unknown
-ARG PROFILE=release
-RUN DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --profile $PROFILE --package doom-agent --package doomctl --no-default-features --features doom-agent/vizdoom \
-    && install -D -t /out/agent target/$PROFILE/doom-agent \
+RUN DOOM_AGENT_COMMIT=$COMMIT cargo build --locked --release --package doom-agent --package doomctl --no-default-features --features doom-agent/vizdoom \
+    && install -D -t /out/agent target/release/doom-agent \
     && deploy/image/licences.sh /out/licences/agent --package doom-agent --no-default-features --features vizdoom
 
 FROM runtime AS agent-root

@@ -18,28 +18,32 @@ use crate::{
 };
 
 /// One build and its tests.
-struct Suite {
+#[derive(Clone, Copy)]
+pub(crate) struct Suite {
     what: &'static str,
-    arguments: &'static [&'static str],
-    environment: &'static [(&'static str, &'static str)],
+    /// For cargo: which packages, with which features.
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) environment: &'static [(&'static str, &'static str)],
 }
 
-const SUITES: [Suite; 3] = [
-    Suite { what: "the workspace, on the real engine", arguments: &["--workspace"], environment: &[] },
-    // No C++ compiler and no engine, so it is shown that this build does without.
-    Suite {
-        what: "the mock alone, without engine and C++",
-        arguments: &["--package", "doom-agent", "--package", "doom-game", "--no-default-features"],
-        environment: &[("CXX", "/bin/false"), ("VIZDOOM_DIR", "/nonexistent"), ("BOOST_LIB_DIR", "/nonexistent")],
-    },
-    Suite {
-        what: "the bindings, made afresh",
-        arguments: &["--package", "vizdoom-sys", "--features", "buildtime-bindgen"],
-        environment: &[],
-    },
-];
+pub(crate) const WORKSPACE: Suite = Suite { what: "the workspace, on the real engine", arguments: &["--workspace"], environment: &[] };
 
-/// Populations in containers: not among the others, since they need a Docker engine and images that take minutes to build.
+/// No C++ compiler and no engine, so it is shown that this build does without.
+pub(crate) const MOCK: Suite = Suite {
+    what: "the mock alone, without engine and C++",
+    arguments: &["--package", "doom-agent", "--package", "doom-game", "--no-default-features"],
+    environment: &[("CXX", "/bin/false"), ("VIZDOOM_DIR", "/nonexistent"), ("BOOST_LIB_DIR", "/nonexistent")],
+};
+
+const BINDINGS: Suite = Suite {
+    what: "the bindings, made afresh",
+    arguments: &["--package", "vizdoom-sys", "--features", "buildtime-bindgen"],
+    environment: &[],
+};
+
+const SUITES: [Suite; 3] = [WORKSPACE, MOCK, BINDINGS];
+
+/// Populations in containers: not among the others, since they need a Docker engine and its images.
 const CONTAINERS: Suite = Suite {
     what: "agents in containers",
     // Of the whole workspace, so that it shares what the other tests have built.

@@ -27,15 +27,27 @@ impl Workspace {
     /// The cargo that runs us, in the workspace.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-        command.current_dir(&self.root);
+        // Cargo told us where xtask is; a build script that looks at that (ring's does) would run again, and with it all that depends on it,
+        // whenever a build by hand follows one of ours.
+        command.current_dir(&self.root).env_remove("CARGO_MANIFEST_DIR");
         command
     }
 }
 
 /// Runs `cargo build` with these arguments and returns the executables of these names.
 pub(crate) fn build<const N: usize>(workspace: &Workspace, arguments: &[&str], names: [&str; N]) -> Result<[PathBuf; N]> {
+    build_in(workspace, &[], arguments, names)
+}
+
+/// The same with these variables in the environment.
+pub(crate) fn build_in<const N: usize>(
+    workspace: &Workspace,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+    names: [&str; N],
+) -> Result<[PathBuf; N]> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--message-format", "json-render-diagnostics"]).args(arguments);
+    cargo.args(["build", "--message-format", "json-render-diagnostics"]).args(arguments).envs(environment.iter().copied());
     eprintln!("Building {} (a few minutes the first time)", names.join(" and "));
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !output.status.success() {

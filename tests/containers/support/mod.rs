@@ -4,6 +4,7 @@ mod agent;
 mod docker;
 mod evidence;
 mod nats;
+mod waits;
 
 use std::{
     sync::{LazyLock, OnceLock},

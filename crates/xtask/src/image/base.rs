@@ -2,8 +2,12 @@
 //! machine itself uses, and on it the Rust that this machine has.
 
 use std::{
-    path::{Path, PathBuf},
+    io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,35 +23,56 @@ const SUITE: &str = "bookworm";
 /// As the Dockerfile has them.
 const PULLED: [&str; 2] = ["rust:1-bookworm", "debian:bookworm-slim"];
 const MADE: [&str; 2] = ["doom-agent-builder-base:bookworm", "doom-agent-runtime-base:bookworm"];
-/// What a machine trusts, which may be more than Debian does.
-const TRUSTED: &str = "etc/ssl/certs/ca-certificates.crt";
+/// What a machine trusts, which may be more than Debian does: a network that looks into connections has an authority of its own.
+const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// FOLDER SUITE TRUSTED [MIRROR]: a new Debian as a tar stream. It is made in memory, which goes with the process, for dpkg waits for its disk at
+/// every file.
+const DEBIAN: &str = r#"
+set -eu
+root=$1/root log=$1/log suite=$2 trusted=$3
+mount -t tmpfs -o mode=755 tmpfs "$1"
+debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${4:+"$4"} >"$log" 2>&1 || { tail -n 15 "$log" >&2; exit 1; }
+if [ -f "$trusted" ]; then cp "$trusted" "$root$trusted"; fi
+tar --create --exclude='./var/cache/apt/archives/*.deb' --exclude='./var/lib/apt/lists/*' --directory "$root" .
+"#;
 
-/// The two bases, by name.
-#[derive(Debug)]
-pub(crate) struct Bases {
-    pub(crate) builder: String,
-    pub(crate) runtime: String,
+/// The base of what is shipped: the one that is given; else the Dockerfile's, where it is here or can be pulled; else a made one.
+pub(crate) fn runtime(given: Option<&str>) -> Result<String> {
+    match given {
+        Some(given) => Ok(given.to_owned()),
+        None if is_to_be_had(PULLED[1]) => Ok(PULLED[1].to_owned()),
+        None => debian(),
+    }
 }
 
-impl Bases {
-    /// Those that are given; else those of the Dockerfile, where they are here or can be pulled; else made ones.
-    pub(crate) fn provide(workspace: &Workspace, builder: Option<&str>, runtime: Option<&str>) -> Result<Self> {
-        let runtime = match runtime {
-            Some(given) => given.to_owned(),
-            None if is_to_be_had(PULLED[1]) => PULLED[1].to_owned(),
-            None => debian()?,
-        };
-        let builder = match builder {
-            Some(given) => given.to_owned(),
-            None if is_to_be_had(PULLED[0]) => PULLED[0].to_owned(),
-            None => rust(workspace)?,
-        };
-        Ok(Self { builder, runtime })
+/// The base of what compiles, likewise.
+pub(crate) fn builder(workspace: &Workspace, given: Option<&str>) -> Result<String> {
+    match given {
+        Some(given) => Ok(given.to_owned()),
+        None if is_to_be_had(PULLED[0]) => Ok(PULLED[0].to_owned()),
+        None => rust(workspace),
     }
 }
 
 fn is_to_be_had(image: &str) -> bool {
-    exists(image) || output_of(docker().args(["pull", "--quiet", image])).is_ok()
+    // A registry that answers says so soon, however much it then sends; where none can be reached, an engine may try for minutes.
+    exists(image) || begins_within(docker().args(["pull", image]), Duration::from_secs(20)).unwrap_or(false)
+}
+
+/// Whether a command comes to a good end; one that has said nothing by then is killed.
+fn begins_within(command: &mut Command, time: Duration) -> Result<bool> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("the command has no standard output")?).lines();
+    let (says, said) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody listens any more to what came too late.
+        let _ = says.send(lines.next().is_some());
+        lines.for_each(drop);
+    });
+    if !said.recv_timeout(time).unwrap_or(false) {
+        child.kill()?;
+    }
+    Ok(child.wait()?.success())
 }
 
 /// Debian's smallest set of packages, with certificates.
@@ -59,16 +84,15 @@ fn debian() -> Result<String> {
     eprintln!("{} is not here and cannot be pulled; {image} is made instead", PULLED[1]);
     provide(Wanted { debootstrap: true, ..Wanted::default() })?;
     let scratch = tempfile::tempdir().context("no temporary folder")?;
-    let root = scratch.path().join("root");
     let step = Step::begin(format!("debootstrap {SUITE} (a minute or two)"), None);
-    output_of(Command::new("debootstrap").args(["--variant=minbase", "--include=ca-certificates", SUITE]).arg(&root).args(mirror()))?;
-    trust(&root)?;
+    let mut debian = Command::new("unshare");
+    debian.args(["--mount", "sh", "-c", DEBIAN, "debian"]).arg(scratch.path()).args([SUITE, TRUSTED]).args(mirror());
+    if let Err(why) = pipe("making Debian", &mut debian, docker().args(["import", "--change", "CMD [\"/bin/sh\"]", "-", image])) {
+        // Of what came before the failure the engine may have made one.
+        let _ = output_of(docker().args(["image", "rm", image]));
+        return Err(why);
+    }
     step.done();
-    let mut tar = Command::new("tar");
-    tar.args(["--create", "--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", "--directory"])
-        .arg(&root)
-        .arg(".");
-    pipe(&mut tar, docker().args(["import", "--change", "CMD [\"/bin/sh\"]", "-", image]))?;
     Ok(image.to_owned())
 }
 
@@ -94,7 +118,7 @@ fn rust(workspace: &Workspace) -> Result<String> {
     tar.args(["--create", "--exclude=lib/rustlib/src", "--directory"]).arg(context.path()).args(["Dockerfile", "cargo"]);
     tar.args(["--directory", &sysroot, "bin", "lib", "libexec"]);
     let step = Step::begin(format!("copying Rust from {sysroot}"), None);
-    pipe(&mut tar, docker().args(["build", "--quiet", "--tag", image, "-"]))?;
+    pipe("copying Rust", &mut tar, docker().args(["build", "--quiet", "--tag", image, "-"]))?;
     step.done();
     Ok(image.to_owned())
 }
@@ -106,24 +130,33 @@ fn mirror() -> Option<String> {
     targets.lines().find_map(|line| line.strip_suffix(&format!(" {SUITE}"))).map(str::to_owned)
 }
 
-/// A network that looks into connections has an authority of its own, which this machine knows.
-fn trust(root: &Path) -> Result<()> {
-    let own = Path::new("/").join(TRUSTED);
-    if own.is_file() {
-        std::fs::copy(&own, root.join(TRUSTED)).with_context(|| format!("cannot copy {}", own.display()))?;
-    }
-    Ok(())
-}
-
 /// Runs `from | to`.
-fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
-    let mut source = from.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{}`", shown(from)))?;
+fn pipe(what: &str, from: &mut Command, to: &mut Command) -> Result<()> {
+    let program = from.get_program().to_owned();
+    let mut source = from.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {}", program.display()))?;
     let output = source.stdout.take().context("no standard output")?;
     let output = to.stdin(output).output().with_context(|| format!("cannot run `{}`", shown(to)))?;
-    let good = source.wait()?.success();
-    crate::workspace::check(to, &output)?;
-    if !good {
-        bail!("`{}` failed", shown(from));
+    if !source.wait()?.success() {
+        bail!("{what} failed; what {} said stands above", program.display());
     }
-    Ok(())
+    crate::workspace::check(to, &output)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_says_nothing_is_not_waited_for_and_one_that_does_is() {
+        let shell = |script: &str, time| begins_within(Command::new("sh").args(["-c", script]), time).unwrap();
+        let (soon, late) = (Duration::from_millis(50), Duration::from_secs(60));
+        assert!(shell("echo Pulling; read -r nothing; echo done", late));
+        assert!(!shell("echo Pulling; exit 1", late));
+        assert!(!shell("exit 1", late));
+        let began = Instant::now();
+        assert!(!shell("exec sleep 60", soon));
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
 }

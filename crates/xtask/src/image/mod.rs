@@ -2,6 +2,7 @@
 
 mod base;
 mod context;
+mod quick;
 
 use std::{
     process::{Command, Stdio},
@@ -44,7 +45,7 @@ pub(crate) struct Image {
     /// An image of the same Debian to take the system's libraries from, instead of the Dockerfile's
     #[arg(long, env = "RUNTIME_BASE", value_name = "IMAGE")]
     runtime_base: Option<String>,
-    /// Compile in a fraction of the time what is slower, and tag it doom-agent:quick, doom-agent:mock-quick and doomctl:quick: to be tried, not shipped
+    /// Around the programs that the tests build on this machine, tagged doom-agent:quick, doom-agent:mock-quick and doomctl:quick: to be tried, not shipped
     #[arg(long)]
     quick: bool,
     /// Only these targets of the Dockerfile: mock, doomctl, doom-agent
@@ -76,16 +77,21 @@ fn exists(image: &str) -> bool {
 pub(crate) fn image(workspace: &Workspace, image: &Image) -> Result<()> {
     docker_answers()?;
     setup(workspace, Scope::Play)?;
-    let bases = base::Bases::provide(workspace, image.builder_base.as_deref(), image.runtime_base.as_deref())?;
+    let runtime = base::runtime(image.runtime_base.as_deref())?;
     broker(workspace)?;
-    let facts = [
-        ("BUILDER_BASE", bases.builder.clone()),
-        ("RUNTIME_BASE", bases.runtime.clone()),
-        ("COMMIT", commit(workspace)?),
+    let quick = if image.quick { quick_context(workspace, &runtime)? } else { None };
+    let mut facts = vec![
+        ("RUNTIME_BASE", runtime),
         ("VERSION", env!("CARGO_PKG_VERSION").to_owned()),
-        ("PROFILE", if image.quick { "quick" } else { "release" }.to_owned()),
         ("ENGINE_VERSION", setup::pinned(workspace, "vizdoom")?),
     ];
+    match &quick {
+        Some(context) => facts.push(("COMMIT", context.commit.clone())),
+        None => {
+            facts.push(("BUILDER_BASE", base::builder(workspace, image.builder_base.as_deref())?));
+            facts.push(("COMMIT", commit(workspace)?));
+        }
+    }
     let is_wanted = |target: &&Target| image.targets.is_empty() || image.targets.iter().any(|wanted| wanted == target.name);
     let tag = |target: &Target| if image.quick { target.quick } else { target.tag };
     let wanted: Vec<(&str, &str)> = IMAGES.iter().filter(is_wanted).map(|target| (target.name, tag(target))).collect();
@@ -97,9 +103,13 @@ pub(crate) fn image(workspace: &Workspace, image: &Image) -> Result<()> {
             build.arg("--build-arg").arg(format!("{name}={value}"));
         }
         build.arg("-").stdin(Stdio::piped());
-        eprintln!("Building {tag} (minutes the first time): {}", shown(&build));
+        eprintln!("Building {tag}: {}", shown(&build));
         let mut child = build.spawn().with_context(|| format!("cannot run `{}`", shown(&build)))?;
-        let sent = context::send(workspace, *target == AGENT, child.stdin.take().context("docker has no standard input")?);
+        let (engine, to) = (*target == AGENT, child.stdin.take().context("docker has no standard input")?);
+        let sent = match &quick {
+            Some(context) => context.send(engine, to),
+            None => context::send(workspace, engine, to),
+        };
         // What the builder says of its own failure is worth more than a pipe that broke.
         if !child.wait()?.success() {
             bail!("{tag} was not built; what the builder said stands above");
@@ -114,6 +124,19 @@ pub(crate) fn image(workspace: &Workspace, image: &Image) -> Result<()> {
         println!("{tag:<20} {:>10}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
     }
     Ok(())
+}
+
+/// What quick images are made of; `None` where they have to be compiled in the builder after all.
+fn quick_context(workspace: &Workspace, runtime: &str) -> Result<Option<quick::Context>> {
+    match quick::obstacle(workspace, runtime)? {
+        None => quick::Context::make(workspace).map(Some),
+        Some(why) => {
+            eprintln!(
+                "\n!!! Quick images cannot be made of what this machine compiles: {why}.\n!!! They are compiled in the builder instead, as those that are shipped.\n"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// The commit that the working tree stands on, and whether it differs.
