@@ -55,7 +55,7 @@ enum Chore {
         /// Only those that need a Docker engine: build the images, then spawn, break and count agents in containers.
         #[arg(long)]
         containers: bool,
-        /// With --containers: on images that are built in a fraction of the time, and slower (`cargo xtask image --quick`).
+        /// With --containers: on images around the programs that the other tests build (`cargo xtask image --quick`).
         #[arg(long, requires = "containers")]
         quick: bool,
         /// Arguments for the test harness, such as `-- parity`.

@@ -27,9 +27,14 @@ impl Workspace {
     /// The cargo that runs us, in the workspace.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-        // Cargo told us where xtask is; a build script that looks at that (ring's does) would run again, and with it all that depends on it,
-        // whenever a build by hand follows one of ours.
-        command.current_dir(&self.root).env_remove("CARGO_MANIFEST_DIR");
+        command.current_dir(&self.root);
+        // Cargo has told us of xtask; a build script that looks at such things (ring's does) would run again, and all that depends on it be built
+        // again, whenever a build of ours follows one by hand.
+        for (name, _) in std::env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|told| name.to_string_lossy().starts_with(told)) {
+                command.env_remove(name);
+            }
+        }
         command
     }
 }
