@@ -234,7 +234,46 @@ async def term(url):
     await connection.close()
 
 
-PATTERNS = {f.__name__: f for f in (durable_push, pull_fetch, queue_subscribe, replay, nak, term)}
+async def exhaust(url):
+    """A consumer that knows nothing of dead letters: it gives the first score back until the server gives it up. The agent has played six."""
+    connection = await nats.connect(url)
+    config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_deliver=2, deliver_policy=DeliverPolicy.ALL)
+    stubborn = await connection.jetstream().pull_subscribe(SCORE, durable="stubborn", stream="AGENT_RECORDS", config=config)
+    refused, taken = 0, 0
+    while refused < 2 or taken < 5:
+        for message in await stubborn.fetch(1, timeout=WITHIN):
+            if body(message)["payload"]["episode_number"] == 1:
+                await message.nak()
+                refused += 1
+            else:
+                await message.ack_sync(timeout=WITHIN)
+                taken += 1
+    try:
+        # The server looks at its limit where it would deliver the next time.
+        raise AssertionError(f"{await stubborn.fetch(1, timeout=2)} is a third delivery")
+    except NothingCame:
+        pass
+    await connection.close()
+
+
+async def given_back(url):
+    """What was given up comes again, as one more message of its subject that says what it was. The agent has played six episodes."""
+    connection = await nats.connect(url)
+    js = connection.jetstream()
+    first = await js.get_msg("AGENT_RECORDS", seq=1)
+    orchestrator = await js.pull_subscribe(SCORE, durable="orchestrator", stream="AGENT_RECORDS")
+    numbers = []
+    while len(numbers) < 7:
+        (message,) = await orchestrator.fetch(1, timeout=WITHIN)
+        numbers.append(body(message)["payload"]["episode_number"])
+        await message.ack_sync(timeout=WITHIN)
+    assert numbers == [1, 2, 3, 4, 5, 6, 1], numbers
+    assert message.data == first.data and message.headers["dead-letter-redrives"] == "1", message.headers
+    assert message.headers["dead-letter-msg-id"] == first.headers["Nats-Msg-Id"] != message.headers["Nats-Msg-Id"], message.headers
+    await connection.close()
+
+
+PATTERNS = {f.__name__: f for f in (durable_push, pull_fetch, queue_subscribe, replay, nak, term, exhaust, given_back)}
 pattern, url = sys.argv[1:]
 asyncio.run(asyncio.wait_for(PATTERNS[pattern](url), 120))
 print(pattern)

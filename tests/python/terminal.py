@@ -1,6 +1,7 @@
 """Runs a full-screen program on a terminal of its own: terminal.py q|control-c|terminate PROGRAM ARGUMENT...
 
-Waits until it shows agent A, quits it that way, and fails where it does not end with 0 or leaves the terminal changed.
+Waits until it shows agent A, and what becomes of A once it is paused; quits it that way, and fails where it does not end with 0 or leaves the
+terminal changed.
 """
 
 import fcntl
@@ -9,6 +10,7 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -43,6 +45,10 @@ def main(way, *command):
     heard = read_until(terminal, b"", b"running")
     assert b"\x1b[?1049h" in heard, "it has a screen of its own"
     assert termios.tcgetattr(side) != before, "it reads keys as they come"
+    # It is live: what changes is shown without being asked for.
+    for command_of, state in (("pause", b"paused"), ("resume", b"running")):
+        subprocess.run([command[0], command_of, "--agent", "A", "--wait=60s", *command[2:]], check=True, stdout=subprocess.DEVNULL)
+        heard += read_until(terminal, b"", state)
     if way == "q":
         os.write(terminal, b"q")
     elif way == "control-c":

@@ -19,8 +19,8 @@ const MOST_PAGES: usize = 400;
 const NOT_ENABLED: [u64; 2] = [10_039, 10_076];
 const STREAM_NOT_FOUND: u64 = 10_059;
 const CONSUMER_NOT_FOUND: u64 = 10_014;
-/// Of a message, in a stream and in a subject.
-const SEQUENCE_NOT_FOUND: [u64; 2] = [10_043, 10_057];
+/// Of a message that is asked for, or erased: in a stream and in a subject.
+const SEQUENCE_NOT_FOUND: [u64; 3] = [10_037, 10_043, 10_057];
 
 /// Why the JetStream API does not answer as asked, in words for the person who must act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

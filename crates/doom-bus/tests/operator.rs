@@ -170,16 +170,17 @@ async fn an_agent_that_is_no_service_is_known_by_what_a_stream_has_of_it() {
         fake(&server.url(), &root, "A", None, Manner::Obeys).await,
         fake_as(&server.url(), &root, "B", None, Manner::Obeys, false).await,
         fake_as(&server.url(), &root, "C", None, Manner::Obeys, false).await,
+        fake_as(&server.url(), &root, "D", None, Manner::Obeys, false).await,
     ];
     let context = jetstream::new(link.client().clone());
-    // C has never acted, and whoever was GONE does not answer any more.
-    for agent in ["A", "B", "GONE"] {
-        context.publish(format!("clau-doom.agent.{agent}.action"), "x".into()).await.unwrap().await.unwrap();
+    // C has never acted, as a worker that waits; of D no stream has anything; and whoever was GONE does not answer any more.
+    for subject in ["agent.A.action", "agent.B.action", "agent.GONE.action", "metrics.agent.B.healthy", "metrics.agent.C.healthy"] {
+        context.publish(format!("clau-doom.{subject}"), "x".into()).await.unwrap().await.unwrap();
     }
     let began = Instant::now();
     let members = operator::survey(&link, &root, LONG).await.unwrap();
     let names: Vec<_> = members.iter().map(|m| (m.id.as_str(), m.health.is_some())).collect();
-    assert_eq!(names, [("A", true), ("B", true)]);
+    assert_eq!(names, [("A", true), ("B", true), ("C", true)]);
     assert!(began.elapsed() < LONG / 2, "nobody is waited for who is gone");
 }
 

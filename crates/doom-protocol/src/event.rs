@@ -6,7 +6,11 @@ use serde::Deserialize;
 
 use crate::{
     Codec, CodecError, Envelope, HealthReply, Payload, Timestamp, TraceId,
-    payload::{Action, Death, ErrorEvent, ExperimentRun, Frame, GenerationScore, Lifecycle, Metric, Observe, Score},
+    payload::{
+        Action, Death, ErrorEvent, EvaluationEpisode, EvaluationProgress, EvaluationRequest, EvaluationResult, ExperimentComplete,
+        ExperimentError, ExperimentRun, ExperimentRunState, ExperimentStart, Frame, GenerationComplete, GenerationEvolve, GenerationScore,
+        GenerationStart, Lifecycle, Metric, Observe, Score,
+    },
 };
 
 /// What a reader can choose by. Each has its own subjects, and a stream that keeps it.
@@ -22,6 +26,8 @@ pub enum EventKind {
     Death,
     /// A generation's copy of a score.
     Generation,
+    /// How far a generation is: its start, its evolution, its completion.
+    Stage,
     /// Everything of an experiment: its runs, and what its orchestrator says.
     Experiment,
     /// Numbers of an agent, every few seconds.
@@ -34,12 +40,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Action,
         Self::Observe,
         Self::Score,
         Self::Death,
         Self::Generation,
+        Self::Stage,
         Self::Experiment,
         Self::Metric,
         Self::Error,
@@ -55,6 +62,7 @@ impl EventKind {
             Self::Score => "score",
             Self::Death => "death",
             Self::Generation => "generation",
+            Self::Stage => "stage",
             Self::Experiment => "experiment",
             Self::Metric => "metric",
             Self::Error => "error",
@@ -69,7 +77,8 @@ impl EventKind {
         let leaf = rest.rsplit('.').next()?;
         match first {
             "agent" => [Self::Action, Self::Observe, Self::Score, Self::Death].into_iter().find(|kind| kind.as_str() == leaf),
-            "generation" => Some(Self::Generation),
+            // `{generation}.{stage}` alone; what is said of agents and evaluations is longer.
+            "generation" => Some(if rest.split('.').count() == 2 { Self::Stage } else { Self::Generation }),
             "experiment" => Some(Self::Experiment),
             "metrics" => Some(Self::Metric),
             "system" => [Self::Error, Self::Lifecycle].into_iter().find(|kind| kind.as_str() == leaf),
@@ -110,8 +119,30 @@ pub enum Event<'a> {
     Frame(Frame<'a>),
     /// `generation.agent.score`.
     GenerationScore(Box<GenerationScore<'a>>),
+    /// `generation.start`.
+    GenerationStart(GenerationStart),
+    /// `generation.evolve`.
+    GenerationEvolve(GenerationEvolve),
+    /// `generation.complete`.
+    GenerationComplete(GenerationComplete),
+    /// `generation.evaluate`, in its envelope.
+    Evaluate(Box<EvaluationRequest>),
+    /// `evaluation.progress`.
+    EvaluationProgress(EvaluationProgress),
+    /// `evaluation.episode`.
+    EvaluationEpisode(Box<EvaluationEpisode<'a>>),
+    /// `evaluation.result`.
+    EvaluationResult(Box<EvaluationResult>),
+    /// `experiment.start`.
+    ExperimentStart(ExperimentStart),
     /// `experiment.run` of an agent.
     ExperimentRun(ExperimentRun<'a>),
+    /// `experiment.run` of who runs the experiment.
+    ExperimentRunState(ExperimentRunState),
+    /// `experiment.complete`.
+    ExperimentComplete(ExperimentComplete),
+    /// `experiment.error`.
+    ExperimentError(ExperimentError),
     /// `metrics.agent`.
     Metric(Metric<'a>),
     /// `system.error`.
@@ -163,8 +194,20 @@ impl<'a> Decoded<'a> {
             ErrorEvent::TYPE => Self::typed(codec, bytes, Event::Error),
             Lifecycle::TYPE => Self::typed(codec, bytes, |p| Event::Lifecycle(Box::new(p))),
             HealthReply::TYPE => Self::typed(codec, bytes, |p| Event::Health(Box::new(p))),
-            // Orchestrators write of runs in their own words too.
-            ExperimentRun::TYPE => Self::typed(codec, bytes, Event::ExperimentRun).or_else(|_| Self::typed(codec, bytes, Event::Other)),
+            GenerationStart::TYPE => Self::typed(codec, bytes, Event::GenerationStart),
+            GenerationEvolve::TYPE => Self::typed(codec, bytes, Event::GenerationEvolve),
+            GenerationComplete::TYPE => Self::typed(codec, bytes, Event::GenerationComplete),
+            EvaluationRequest::TYPE => Self::typed(codec, bytes, |p| Event::Evaluate(Box::new(p))),
+            EvaluationProgress::TYPE => Self::typed(codec, bytes, Event::EvaluationProgress),
+            EvaluationEpisode::TYPE => Self::typed(codec, bytes, |p| Event::EvaluationEpisode(Box::new(p))),
+            EvaluationResult::TYPE => Self::typed(codec, bytes, |p| Event::EvaluationResult(Box::new(p))),
+            // Of experiments, orchestrators that are not ours may write in their own words.
+            ExperimentStart::TYPE => Self::typed_or_other(codec, bytes, Event::ExperimentStart),
+            ExperimentRun::TYPE => {
+                Self::typed(codec, bytes, Event::ExperimentRun).or_else(|_| Self::typed_or_other(codec, bytes, Event::ExperimentRunState))
+            }
+            ExperimentComplete::TYPE => Self::typed_or_other(codec, bytes, Event::ExperimentComplete),
+            ExperimentError::TYPE => Self::typed_or_other(codec, bytes, Event::ExperimentError),
             _ => Self::typed(codec, bytes, Event::Other),
         }
     }
@@ -172,6 +215,10 @@ impl<'a> Decoded<'a> {
     fn typed<P: Deserialize<'a>>(codec: Codec, bytes: &'a [u8], wrap: impl FnOnce(P) -> Event<'a>) -> Result<Self, CodecError> {
         let Envelope { kind, version, payload, trace_id, timestamp } = codec.decode::<Envelope<'a, P>>(bytes)?;
         Ok(Self { kind: kind.into_owned(), version: version.into_owned(), trace_id, timestamp, event: wrap(payload) })
+    }
+
+    fn typed_or_other<P: Deserialize<'a>>(codec: Codec, bytes: &'a [u8], wrap: impl FnOnce(P) -> Event<'a>) -> Result<Self, CodecError> {
+        Self::typed(codec, bytes, wrap).or_else(|_| Self::typed(codec, bytes, Event::Other))
     }
 }
 
@@ -215,6 +262,53 @@ mod tests {
         assert_eq!((read.kind.as_str(), read.event), ("experiment.anova", Event::Other(serde_json::json!({"p": 0.04}))));
         assert!(Decoded::read(Codec::Json, b"{\"type\":\"agent.score\"}").is_err());
         assert!(Decoded::read(Codec::Json, b"acknowledged").is_err());
+    }
+
+    #[test]
+    fn stages_of_generations_and_of_experiments_are_typed_for_readers_too() {
+        let at = Timestamp::now();
+        let (g1, x): (crate::Id, crate::Id) = ("g1".parse().unwrap(), "x".parse().unwrap());
+        let start = GenerationStart { generation_id: g1.clone(), timestamp: at, number: Some(1), population: 4, episodes: 5 };
+        let evolve = GenerationEvolve {
+            generation_id: g1.clone(),
+            timestamp: at,
+            next_generation_id: "g2".parse().unwrap(),
+            selected: vec!["e1".parse().unwrap()],
+            method: "the best one".to_owned(),
+        };
+        let complete = GenerationComplete {
+            generation_id: g1,
+            timestamp: at,
+            evaluations_completed: 4,
+            evaluations_failed: 0,
+            best_evaluation_id: None,
+            best_fitness: None,
+        };
+        let (phase, status) = ("analysis".to_owned(), "complete".to_owned());
+        let ended = ExperimentComplete { experiment_id: x, timestamp: at, phase, status, runs_total: 8, episodes_total: 24 };
+        fn same<P: Payload + Clone>(payload: P, event: Event<'_>, at: Timestamp) {
+            for codec in [Codec::Json, Codec::Msgpack] {
+                let mut bytes = Vec::new();
+                codec.encode(&Envelope::new(payload.clone(), Instance::new().trace(0), at), &mut bytes).unwrap();
+                let read = Decoded::read(codec, &bytes).unwrap();
+                assert_eq!((read.kind.as_str(), &read.event), (P::TYPE, &event));
+            }
+        }
+        same(start.clone(), Event::GenerationStart(start), at);
+        same(evolve.clone(), Event::GenerationEvolve(evolve), at);
+        same(complete.clone(), Event::GenerationComplete(complete), at);
+        same(ended.clone(), Event::ExperimentComplete(ended), at);
+        // A stage of a generation has no other shape; of experiments others write too.
+        let text = |kind: &str| {
+            format!(
+                r#"{{"type":"{kind}","version":"1.0","payload":{{"p":1}},"trace_id":"000000000000000000000000000000ff","timestamp":"{at}"}}"#
+            )
+        };
+        assert!(Decoded::read(Codec::Json, text("generation.evolve").as_bytes()).is_err());
+        for kind in ["experiment.start", "experiment.run", "experiment.complete", "experiment.error"] {
+            let text = text(kind);
+            assert_eq!(Decoded::read(Codec::Json, text.as_bytes()).unwrap().event, Event::Other(serde_json::json!({"p": 1})), "{kind}");
+        }
     }
 
     #[test]

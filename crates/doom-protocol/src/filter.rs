@@ -96,6 +96,8 @@ impl Filter {
         match kind {
             _ if system && self.experiment.is_some() => untold("experiment"),
             _ if (system || kind == EventKind::Experiment) && self.generation.is_some() => untold("generation"),
+            EventKind::Stage if self.experiment.is_some() => untold("experiment"),
+            EventKind::Stage if !self.agents.is_empty() => untold("agent"),
             _ => Ok(()),
         }
     }
@@ -106,7 +108,7 @@ impl Filter {
         Condition {
             agents: if agent_in_subject { Vec::new() } else { self.agents.clone() },
             experiment: self.experiment.clone().filter(|_| kind != EventKind::Experiment),
-            generation: self.generation.clone().filter(|_| kind != EventKind::Generation),
+            generation: self.generation.clone().filter(|_| !matches!(kind, EventKind::Generation | EventKind::Stage)),
         }
     }
 }
@@ -115,7 +117,7 @@ fn home(kind: EventKind, reading: Reading) -> &'static str {
     match kind {
         EventKind::Score | EventKind::Death if reading == Reading::Kept => "AGENT_RECORDS",
         EventKind::Action | EventKind::Observe | EventKind::Score | EventKind::Death => "AGENT_EVENTS",
-        EventKind::Generation => "GENERATION_EVENTS",
+        EventKind::Generation | EventKind::Stage => "GENERATION_EVENTS",
         EventKind::Experiment => "EXPERIMENT_EVENTS",
         EventKind::Metric => "METRICS",
         EventKind::Error | EventKind::Lifecycle => "SYSTEM_EVENTS",
@@ -215,6 +217,8 @@ mod tests {
         assert_eq!(refused, FilterError::Untold { kind: EventKind::Metric, part: "experiment" });
         let asked = Filter { generation: Some(id("g1")), ..filter(&[], &[EventKind::Experiment]) };
         assert!(asked.sources(&root, Reading::Kept).is_err());
+        let asked = filter(&["A"], &[EventKind::Stage]);
+        assert_eq!(asked.sources(&root, Reading::Kept), Err(FilterError::Untold { kind: EventKind::Stage, part: "agent" }));
         assert_eq!(filter(&[], &[]).sources(&root, Reading::Kept), Err(FilterError::NoEvent));
     }
 

@@ -29,6 +29,8 @@ impl SubjectRoot {
         let below = match kind {
             EventKind::Action | EventKind::Observe | EventKind::Score | EventKind::Death => format!("agent.{}.{kind}", any(agent)),
             EventKind::Generation => format!("generation.{}.agent.{}.score", any(generation), any(agent)),
+            // Of what has so many tokens the stream keeps the stages alone: a request for an evaluation is stored by none.
+            EventKind::Stage => format!("generation.{}.*", any(generation)),
             EventKind::Experiment => format!("experiment.{}.>", any(experiment)),
             EventKind::Metric => format!("metrics.agent.{}.*", any(agent)),
             EventKind::Error | EventKind::Lifecycle => format!("system.doom_agent.{kind}"),
@@ -113,6 +115,12 @@ impl SubjectRoot {
     #[must_use]
     pub fn broadcast(&self, verb: Verb) -> String {
         format!("{self}.system.control.{verb}")
+    }
+
+    /// One metric of every agent, as a filter.
+    #[must_use]
+    pub fn metric_of_all(&self, name: &str) -> String {
+        format!("{self}.metrics.agent.*.{name}")
     }
 
     /// Everything below it, for who counts messages.

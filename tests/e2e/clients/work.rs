@@ -1,12 +1,8 @@
 //! Work by nats-py (`tests/python/work.py`): evaluations asked of our workers, and evaluations of `doomctl` played by workers that are not ours.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use super::python;
+use super::Stranger;
 use crate::{
     support::{Backend, JetStream, nats_with_streams, on_both},
     work::{
@@ -35,38 +31,6 @@ fn an_evaluation_waits_in_the_work_queue_and_leaves_it_with_its_result(backend: 
     super::run(SCRIPT, "queue", &server.url());
 }
 
-/// A worker that is not ours, when the server has its subscription. Killed when dropped.
-struct Stranger {
-    child: Child,
-    said: BufReader<ChildStdout>,
-}
-
-impl Stranger {
-    fn start(pattern: &str, url: &str) -> Self {
-        let mut child = python(SCRIPT).args([pattern, url]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "ready");
-        Self { child, said }
-    }
-
-    /// It has answered everything that it was to.
-    fn assert_done(mut self, pattern: &str) {
-        let mut line = String::new();
-        self.said.read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), pattern);
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Two evaluations; nobody plays the second.
 const FILE: &str = "scenario = \"basic\"\nepisodes = 2\n[[evaluation]]\nid = \"a\"\n[[evaluation]]\nid = \"b\"\n";
 
@@ -74,7 +38,7 @@ const FILE: &str = "scenario = \"basic\"\nepisodes = 2\n[[evaluation]]\nid = \"a
 fn a_worker_that_is_not_ours_gives_back_ends_and_answers_what_the_work_queue_has() {
     let server = nats_with_streams();
     let js: JetStream = queue(&server, Duration::from_secs(15));
-    let stranger = Stranger::start("queue_worker", &server.url());
+    let stranger = Stranger::start(SCRIPT, "queue_worker", &server.url());
     let folder = folder(&[("g.toml", &format!("{FILE}scenario = \"unheard_of\"\n"))]);
     let (code, out, err) = run(doomctl(&server, folder.path(), &["evaluate", "g.toml", "--save", "t.csv", "--timeout", "2m"]));
     assert!(code == Some(1) && out.contains("2/2") && out.contains("refused"), "{code:?} {out}\n{err}");
@@ -91,7 +55,7 @@ fn a_worker_that_is_not_ours_gives_back_ends_and_answers_what_the_work_queue_has
 #[test]
 fn a_worker_that_is_not_ours_answers_for_the_queue_group() {
     let server = nats_with_streams();
-    let stranger = Stranger::start("group_worker", &server.url());
+    let stranger = Stranger::start(SCRIPT, "group_worker", &server.url());
     let folder = folder(&[("g.toml", FILE)]);
     let (code, out, err) = run(doomctl(&server, folder.path(), &["evaluate", "g.toml", "--core", "--timeout", "2m"]));
     assert!(code == Some(0) && out.matches("2/2").count() == 2, "{code:?} {out}\n{err}");

@@ -3,17 +3,18 @@
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use nats_server_process::NatsServer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{program, worker};
+use super::{program, queue, worker};
 use crate::support::{Backend, JetStream, nats_with_streams};
 
 /// Two factors, two levels each, two replicates, three episodes: 8 runs, 24 episodes.
-pub(super) const DESIGN: &str = r#"
+pub(crate) const DESIGN: &str = r#"
 experiment = "x"
 scenario = "basic"
 policy = "cycle:ATTACK,NOOP"
@@ -59,6 +60,17 @@ fn csv(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
     lines.map(|line| head.iter().map(|h| (*h).to_owned()).zip(line.split(',').map(str::to_owned)).collect()).collect()
 }
 
+/// The names of what stands in an object, those of what stands deeper with a dot.
+fn leaves(name: &str, value: &Value) -> Vec<String> {
+    match value.as_object() {
+        None => vec![name.to_owned()],
+        Some(map) => {
+            let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+            map.iter().flat_map(|(key, value)| leaves(&below(key), value)).collect()
+        }
+    }
+}
+
 fn events(js: &JetStream, kind: &str) -> Vec<Value> {
     let all = js.stored("EXPERIMENT_EVENTS", "clau-doom.experiment.x.>");
     let of_doomctl = all.iter().filter(|e| e.header("source-agent") == "doomctl");
@@ -77,6 +89,10 @@ fn assert_complete(js: &JetStream, folder: &Path) {
         assert_eq!(seeds, ["1", "2", "3", "4", "5", "6"], "skip {skip}, timeout {timeout}");
         assert!(of.iter().all(|r| r["frame_skip"] == skip && r["backend"] == "mock" && !r["decision_us.p99"].is_empty()));
     }
+    // Every column of the score record is there, whatever it is of.
+    let record = js.stored("GENERATION_EVENTS", "clau-doom.generation.x.evaluation.*.episode.*")[0].payload();
+    let missing: Vec<_> = leaves("", &record).into_iter().filter(|name| !rows[0].contains_key(name)).collect();
+    assert_eq!(missing, [] as [String; 0]);
     let effects = csv(&folder.join("x/effects.csv"));
     let of_timeout = effects.iter().find(|r| r["factor"] == "timeout" && r["response"] == "tics").unwrap();
     assert_eq!((of_timeout["error"].as_str(), of_timeout["error_df"].as_str()), ("blocked by seed", "15"));
@@ -147,6 +163,8 @@ fn a_file_of_evaluations_becomes_a_table_by_either_way() {
         let (code, out, err) = run(doomctl(&server, folder.path(), &arguments));
         assert_eq!(code, Some(0), "{name}: {out}\n{err}");
         assert!(out.contains("idle") && out.contains("complete") && out.contains("2/2"), "{out}");
+        // A line of progress for each, where no terminal has one that moves.
+        assert!(err.contains("idle complete by ") && err.contains("2 of 2 episodes (1 of 2)") && err.contains("(2 of 2)"), "{err}");
         let rows = csv(&folder.path().join("t.csv"));
         let of = |id: &str| {
             rows.iter().filter(|r| r["evaluation_id"] == id).map(|r| (r["seed"].clone(), r["policy"].clone())).collect::<Vec<_>>()
@@ -158,6 +176,18 @@ fn a_file_of_evaluations_becomes_a_table_by_either_way() {
     std::fs::write(folder.path().join("bad.toml"), "scenario = \"no_such_game\"\n[[evaluation]]\nid = \"a\"\n").unwrap();
     let (code, out, err) = run(doomctl(&server, folder.path(), &["evaluate", "bad.toml", "--timeout", "2m"]));
     assert!(code == Some(1) && out.contains("refused") && err.contains("no_such_game"), "{code:?} {out} {err}");
+}
+
+#[test]
+fn evaluations_that_nobody_takes_have_no_figures_and_are_counted() {
+    let server = nats_with_streams();
+    queue(&server, Duration::from_secs(15));
+    let folder = folder(&[("g.toml", "scenario = \"basic\"\n[[evaluation]]\nid = \"a\"\n[[evaluation]]\nid = \"b\"\n")]);
+    for way in [&[][..], &["--core"]] {
+        let (code, out, err) = run(doomctl(&server, folder.path(), &[&["evaluate", "g.toml", "--timeout", "1s"], way].concat()));
+        assert_eq!((code, out.matches("no answer").count(), out.contains("0.00")), (Some(1), 2, false), "{out}");
+        assert!(err.contains("2 of 2 evaluations had no answer within 1s"), "{err}");
+    }
 }
 
 #[test]

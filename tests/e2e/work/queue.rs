@@ -63,6 +63,36 @@ fn a_worker_that_is_told_to_stop_gives_its_evaluation_back(backend: Backend) {
 }
 
 #[test]
+fn an_evaluation_that_lasts_longer_than_the_queue_waits_is_played_by_one_worker_alone() {
+    let server = nats_with_streams();
+    // Silent for a second, it would be given to the other one; each episode lasts longer than that.
+    let js = queue(&server, Duration::from_secs(1));
+    let _workers = ["A", "B"].map(|id| worker(Backend::Mock, id, &server, &["--pace", "200"]));
+    js.publish(&queued("e1"), &request("e1", 3));
+    let result = result(&js, "e1");
+    assert_eq!((&result["ok"], &result["delivery"], &result["episodes_skipped"]), (&json!(true), &json!(1), &json!(0)), "{result}");
+    assert!(result["wall_seconds"].as_f64().unwrap() > 4.0, "{result}");
+    assert_eq!(played(&result), whole(3));
+    let by: BTreeSet<_> = result["scores"].as_array().unwrap().iter().map(|s| s["agent_id"].as_str().unwrap()).collect();
+    assert_eq!(by.len(), 1, "{by:?}");
+}
+
+#[test]
+fn the_work_queue_is_shared_by_all_workers() {
+    let server = nats_with_streams();
+    let js = queue(&server, Duration::from_secs(600));
+    let _workers = ["A", "B", "C"].map(|id| worker(Backend::Mock, id, &server, &PACE));
+    // Half a second each: three at once are played in turn by whoever is idle.
+    let evaluations: Vec<String> = (1..=9).map(|n| format!("e{n}")).collect();
+    for evaluation in &evaluations {
+        js.publish(&queued(evaluation), &request(evaluation, 1));
+    }
+    let by: BTreeSet<String> = evaluations.iter().map(|e| result(&js, e)["agent_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(by.into_iter().collect::<Vec<_>>(), ["A", "B", "C"]);
+    assert_eq!(js.count("EVALUATIONS", ">"), 0);
+}
+
+#[test]
 fn an_engine_fault_gives_the_evaluation_back_and_what_was_played_counts() {
     let server = nats_with_streams();
     let js = queue(&server, Duration::from_secs(600));

@@ -52,6 +52,21 @@ fn a_request_is_answered_with_the_scores_of_all_its_episodes(backend: Backend) {
 }
 
 #[test]
+fn requests_at_once_are_shared_by_idle_workers_and_a_busy_one_is_asked_nothing() {
+    let server = nats_with_streams();
+    let tap = Tap::open(&server.url());
+    let _workers = ["A", "B"].map(|id| worker(Backend::Mock, id, &server, &["--pace", "600"]));
+    let by: Vec<String> = std::thread::scope(|scope| {
+        let asked = ["e1", "e2"].map(|evaluation| {
+            let tap = &tap;
+            scope.spawn(move || ask(tap, &request(evaluation, 3)))
+        });
+        asked.into_iter().map(|one| one.join().unwrap()["agent_id"].as_str().unwrap().to_owned()).collect()
+    });
+    assert!(by[0] != by[1], "both were played by {}", by[0]);
+}
+
+#[test]
 fn without_jetstream_a_request_is_answered_all_the_same() {
     let server = nats_server_process::NatsServer::builder().start().unwrap();
     let tap = Tap::open(&server.url());

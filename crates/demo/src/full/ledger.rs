@@ -116,3 +116,22 @@ async fn stored(link: &Link, stream: &str, subject: &str) -> Result<u64> {
     let subjects = info["state"]["subjects"].as_object();
     Ok(subjects.into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_count_that_differs_is_named_and_the_ledger_does_not_agree() {
+        let line = |what, counts: [u64; 3]| Line { what, counted: ["produced", "stored", "delivered"].into_iter().zip(counts).collect() };
+        let whole = Ledger { lines: vec![line("events", [5, 5, 5]), line("records", [2, 2, 2])] };
+        assert!(whole.agrees() && whole.to_string().ends_with("The ledger agrees."), "{whole}");
+        for counts in [[4, 5, 5], [5, 4, 5], [5, 5, 4]] {
+            let broken = Ledger { lines: vec![line("records", [2, 2, 2]), line("events", counts)] };
+            assert!(!broken.agrees(), "{broken}");
+            let shown = broken.to_string();
+            assert!(shown.contains("DISAGREE events") && shown.contains("agree    records"), "{shown}");
+            assert!(shown.ends_with("The ledger does not agree."), "{shown}");
+        }
+    }
+}

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_nats::Message;
-use doom_protocol::SubjectRoot;
+use doom_protocol::{SubjectRoot, stream::DEAD_LETTERS};
+use serde_json::{Value, json};
 
-use super::{DeadLetterError, DeadLetters, Filter, Letters};
-use crate::Link;
+use super::{AGAIN, DeadLetterError, DeadLetters, Filter, Letters, settle::Delivery};
+use crate::{
+    Link,
+    api::{ask, if_there},
+};
 
 /// Keeps copies of what a reader cannot deal with; of each message one, however often it is read under the same reader's name.
 #[derive(Debug)]
@@ -47,12 +51,32 @@ impl Copies {
         }
         let refused = self.link.refused(&format!("\"{subject}\""));
         let letter = tokio::select! {
-            stored = self.letters.store(&delivery, why) => stored?,
+            stored = store(&self.link, &self.letters, &delivery, why) => stored?,
             why = refused => return Err(DeadLetterError::NotStored { subject, why }),
         };
         known.insert(identity, letter);
         Ok(letter)
     }
+}
+
+/// Stores a copy. The stream remembers ids for a while, also those of letters that were dropped meanwhile: where it takes the copy for one of
+/// these, the copy gets an id of its own.
+async fn store(link: &Link, letters: &DeadLetters, delivery: &Delivery, why: &str) -> Result<u64, DeadLetterError> {
+    let first = format!("dead-{}", delivery.identity());
+    let mut id = first.clone();
+    loop {
+        let stored = letters.store_as(delivery, why, &id).await?;
+        if !stored.duplicate || is_there(link, stored.sequence).await {
+            return Ok(stored.sequence);
+        }
+        id = format!("{first}{AGAIN}{}", stored.sequence);
+    }
+}
+
+/// Whether the stream has a letter; where it does not say, it has.
+async fn is_there(link: &Link, letter: u64) -> bool {
+    let what = format!("STREAM.MSG.GET.{DEAD_LETTERS}");
+    !matches!(if_there(ask::<Value>(link, &what, DEAD_LETTERS, &json!({ "seq": letter })).await), Ok(None))
 }
 
 async fn look_up(link: &Link, root: &SubjectRoot, reader: &str) -> Result<BTreeMap<String, u64>, crate::ApiError> {

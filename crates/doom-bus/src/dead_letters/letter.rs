@@ -15,7 +15,7 @@ use doom_protocol::{SubjectRoot, Timestamp, header, pattern, stream::DEAD_LETTER
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{identity, value};
+use super::{AGAIN, identity, value};
 use crate::{
     Link,
     api::{ApiError, ask},
@@ -72,7 +72,11 @@ pub struct Letter {
 impl Letter {
     /// The message that it is about, and who gave it up.
     pub(super) fn identity(&self) -> &str {
-        self.redrive_id.strip_prefix("redrive-").unwrap_or(&self.redrive_id)
+        let id = self.redrive_id.strip_prefix("redrive-").unwrap_or(&self.redrive_id);
+        match id.rsplit_once(AGAIN) {
+            Some((identity, dropped)) if dropped.parse::<u64>().is_ok() => identity,
+            _ => id,
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub use settle::{Backoff, DeadLetterError, DeadLetters, Failed, Fate, SERVER_DEL
 use async_nats::HeaderMap;
 use doom_protocol::header;
 
+/// In the id of a letter, before the sequence of the one whose place it takes: a letter of the same message that was dropped.
+const AGAIN: char = '~';
+
 /// A message of a stream and the consumer that gave it up, as one text: the same for every copy of it, and for no other message, since
 /// the time tells a stream that was made anew from the one before.
 fn identity(stream: &str, sequence: u64, consumer: &str, stored_nanos: i128) -> String {

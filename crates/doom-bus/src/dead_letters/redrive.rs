@@ -51,7 +51,7 @@ pub async fn redrive(link: &Link, letter: &Letter) -> Result<Redriven, ApiError>
                 headers.insert(header::DEAD_LETTER_MSG_ID, id);
             }
             match publish(&context, subject, headers, letter.payload.clone(), &letter.redrive_id, None).await {
-                Ok(stored) => stored,
+                Ok(stored) => (stored.stream, stored.sequence),
                 Err(why) => return Ok(Redriven::Refused { why: format!("{subject}: {why}") }),
             }
         }

@@ -203,6 +203,11 @@ impl DeadLetters {
     }
 
     pub(super) async fn store(&self, delivery: &Delivery, why: &str) -> Result<u64, DeadLetterError> {
+        self.store_as(delivery, why, &format!("dead-{}", delivery.identity())).await.map(|stored| stored.sequence)
+    }
+
+    /// Under this id, which tells one copy from another.
+    pub(super) async fn store_as(&self, delivery: &Delivery, why: &str, id: &str) -> Result<Stored, DeadLetterError> {
         let Delivery { message, stream, consumer, sequence, delivered, .. } = delivery;
         let original = message.headers.clone().unwrap_or_default();
         let mut headers = of_the_message(&original);
@@ -219,11 +224,8 @@ impl DeadLetters {
             headers.insert(header::DEAD_LETTER_MSG_ID, id);
         }
         let subject = self.root.dead_letter(&message.subject);
-        let id = format!("dead-{}", delivery.identity());
-        publish(&self.context, &subject, headers, message.payload.clone(), &id, Some(DEAD_LETTERS))
-            .await
-            .map_err(|why| DeadLetterError::NotStored { subject, why })
-            .map(|(_, sequence)| sequence)
+        let stored = publish(&self.context, &subject, headers, message.payload.clone(), id, Some(DEAD_LETTERS)).await;
+        stored.map_err(|why| DeadLetterError::NotStored { subject, why })
     }
 
     /// As if it had been delivered to a consumer of this name.
@@ -241,7 +243,16 @@ impl DeadLetters {
     }
 }
 
-/// Publishes under an id and waits for the stream's acknowledgement: its name and the message's sequence.
+/// A stream's acknowledgement.
+pub(super) struct Stored {
+    pub(super) stream: String,
+    /// Of the message, or of the one that had its id before.
+    pub(super) sequence: u64,
+    /// The stream has had a message of this id within its duplicate window, whether or not it is still there.
+    pub(super) duplicate: bool,
+}
+
+/// Publishes under an id and waits for the stream's acknowledgement.
 pub(super) async fn publish(
     context: &jetstream::Context,
     subject: &str,
@@ -249,14 +260,14 @@ pub(super) async fn publish(
     payload: bytes::Bytes,
     id: &str,
     stream: Option<&str>,
-) -> Result<(String, u64), String> {
+) -> Result<Stored, String> {
     let mut message = PublishMessage::build().payload(payload).headers(headers).message_id(id);
     if let Some(stream) = stream {
         message = message.expected_stream(stream);
     }
     let ack = context.send_publish(subject.to_owned(), message).await.map_err(|e| e.to_string())?;
     let ack = ack.await.map_err(|e| e.to_string())?;
-    Ok((ack.stream, ack.sequence))
+    Ok(Stored { stream: ack.stream, sequence: ack.sequence, duplicate: ack.duplicate })
 }
 
 async fn settle(message: &jetstream::Message, kind: AckKind) -> Result<(), DeadLetterError> {

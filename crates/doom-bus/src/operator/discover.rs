@@ -1,7 +1,10 @@
 //! Who is there: every agent is a NATS micro service with its id in the metadata. One that is not (a login may not permit it) is known by the
-//! actions that a stream has of it, where there is one.
+//! actions and the metrics that streams have of it, where there are such.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use doom_protocol::{EventKind, Id, SubjectRoot, service};
@@ -21,8 +24,10 @@ use crate::{
 /// Nobody further is expected when nobody has answered for this long after the last one.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// So many of those that have acted are looked at.
-const MOST_ACTORS: usize = 10_000;
+/// So many of those that streams know are looked at.
+const MOST_KNOWN: usize = 10_000;
+/// A metric that every agent has, also one that has not acted yet: a worker without work, or one that was started paused.
+const METRIC: &str = "healthy";
 
 /// An agent that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,12 +98,19 @@ struct State {
     subjects: Option<BTreeMap<String, u64>>,
 }
 
-/// The agents of whom a stream has actions, whether or not they are still there.
-pub(super) async fn actors(link: &Link, root: &SubjectRoot) -> Result<Vec<Id>, ApiError> {
-    let actions = root.pattern(EventKind::Action, None, None, None);
-    let Some(stream) = find_stream(link, &actions).await? else { return Ok(Vec::new()) };
-    let body = json!({ "subjects_filter": actions });
+/// The agents of whom a stream has actions or metrics, whether or not they are still there; each once. Where there is no such stream, or nobody may
+/// ask for it, there are none.
+pub(super) async fn known(link: &Link, root: &SubjectRoot) -> BTreeSet<Id> {
+    let acted = ids(link, root, &root.pattern(EventKind::Action, None, None, None), 1).await;
+    let measured = ids(link, root, &root.metric_of_all(METRIC), 2).await;
+    acted.into_iter().chain(measured).flatten().collect()
+}
+
+/// The ids in the subjects that a stream has of a pattern; `place` is that of the id below the root.
+async fn ids(link: &Link, root: &SubjectRoot, pattern: &str, place: usize) -> Result<Vec<Id>, ApiError> {
+    let Some(stream) = find_stream(link, pattern).await? else { return Ok(Vec::new()) };
+    let body = json!({ "subjects_filter": pattern });
     let info: StreamInfo = ask(link, &format!("STREAM.INFO.{stream}"), &stream, &body).await?;
-    let id = |subject: &String| root.strip(subject)?.split('.').nth(1)?.parse().ok();
-    Ok(info.state.subjects.unwrap_or_default().keys().filter_map(id).take(MOST_ACTORS).collect())
+    let id = |subject: &String| root.strip(subject)?.split('.').nth(place)?.parse().ok();
+    Ok(info.state.subjects.unwrap_or_default().keys().filter_map(id).take(MOST_KNOWN).collect())
 }

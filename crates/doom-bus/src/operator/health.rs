@@ -63,7 +63,7 @@ pub struct Member {
 }
 
 /// Finds all agents below a root and asks each how it is; the bound holds for each of the two. Two processes under one id are two members.
-/// Agents that were not found but have acted according to a stream are asked as well, and are members where they answer.
+/// Agents that were not found but of whom a stream has actions or metrics are asked as well, and are members where they answer.
 ///
 /// # Errors
 /// [`OperatorError`]
@@ -72,8 +72,7 @@ pub async fn survey(link: &Link, root: &SubjectRoot, within: Duration) -> Result
     let mut agents: Vec<Id> = found.iter().map(|f| f.id.clone()).collect();
     agents.dedup();
     let first_stranger = agents.len();
-    // Without JetStream, or without the permission to ask it, those that were found are all.
-    let strangers = discover::actors(link, root).await.unwrap_or_default();
+    let strangers = discover::known(link, root).await;
     agents.extend(strangers.into_iter().filter(|id| found.iter().all(|f| f.id != *id)));
     let mut strangers: BTreeSet<usize> = (first_stranger..agents.len()).collect();
     let member = |f: &super::Found| Member { id: f.id.clone(), instance: f.instance.clone(), health: None, captured_by: None };
@@ -96,7 +95,7 @@ pub async fn survey(link: &Link, root: &SubjectRoot, within: Duration) -> Result
                     None => members.push(Member { id: id.clone(), instance: Some(instance), health: Some(health), captured_by: None }),
                 }
             }
-            // It has acted once, and is gone.
+            // It was there once, and is gone.
             Reply::Nobody | Reply::Silent { .. } if number >= first_stranger => {}
             Reply::Nobody => open = open.saturating_sub(members.iter().filter(|m| m.id == *id && m.health.is_none()).count()),
             Reply::Silent { captured_by } => {

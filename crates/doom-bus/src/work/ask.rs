@@ -2,22 +2,22 @@
 //! holds what has no worker yet, and asks again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_nats::{Request, RequestErrorKind};
 use doom_protocol::{
-    Codec, Envelope, Instance, SubjectRoot, Timestamp,
+    Codec, Envelope, Id, Instance, SubjectRoot, Timestamp,
     payload::{EvaluationProgress, EvaluationRequest, EvaluationResult, EvaluationStatus},
 };
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::select_all, stream};
 use rand::Rng;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{DELIVERIES, DispatchEvent, Dispatched, Recorded, StoreError, dispatch::payload};
-use crate::Link;
+use crate::{ApiError, Link};
 
 /// Evaluations that look for a worker, or are played, at once.
 const AT_ONCE: usize = 64;
@@ -31,7 +31,7 @@ type Heard = Arc<Mutex<HashMap<String, Instant>>>;
 /// Asks for every evaluation until it has its answer or `until` has passed.
 ///
 /// # Errors
-/// [`StoreError`], where the client refuses, or recorded episodes cannot be read.
+/// [`StoreError`], where the client refuses, the server does not permit to ask, or recorded episodes cannot be read.
 pub async fn ask_workers(
     link: &Link,
     root: &SubjectRoot,
@@ -40,6 +40,7 @@ pub async fn ask_workers(
     mut tell: impl FnMut(DispatchEvent),
 ) -> Result<Dispatched, StoreError> {
     let refused = |problem: String| StoreError::Server { what: "the queue group".to_owned(), problem };
+    let mut forbidden = std::pin::pin!(forbidden(link, root, requests));
     let mut progress = link.client().subscribe(root.evaluations_all("progress")).await.map_err(|e| refused(e.to_string()))?;
     let heard: Heard = Heard::default();
     let (events_in, mut events) = mpsc::unbounded_channel();
@@ -62,6 +63,7 @@ pub async fn ask_workers(
     let mut somebody = false;
     loop {
         tokio::select! {
+            error = &mut forbidden => return Err(error.into()),
             Some(event) = events.recv() => {
                 somebody = true;
                 tell(event);
@@ -97,6 +99,16 @@ pub async fn ask_workers(
         };
     }
     Ok(dispatched)
+}
+
+/// Completes when the server says that we may not ask, or not hear the answers.
+fn forbidden(link: &Link, root: &SubjectRoot, requests: &[EvaluationRequest]) -> impl Future<Output = ApiError> + use<> {
+    let generations: BTreeSet<&Id> = requests.iter().map(|request| &request.generation_id).collect();
+    let asked = generations.into_iter().map(|generation| root.evaluate(generation));
+    let subjects = asked.chain([root.evaluations_all("progress"), "_INBOX.".to_owned()]);
+    let refusals = subjects.map(|subject| Box::pin(link.refused(&subject).map(|said| ApiError::NoPermission { subject, said })));
+    // Of what is said from now on, whenever this is asked for the first time.
+    select_all(refusals.collect::<Vec<_>>()).map(|(error, ..)| error)
 }
 
 async fn one(link: &Link, root: &SubjectRoot, request: &EvaluationRequest, until: Instant, heard: &Heard) -> Option<EvaluationResult> {

@@ -1,10 +1,12 @@
 //! What a stream holds, in batches.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use doom_bus::consume::{Batches, Start};
+use doom_protocol::Timestamp;
+use serde_json::json;
 
-use crate::support::{Bus, actions, soon, step};
+use crate::support::{Bus, WITHIN, actions, soon, step};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,40 @@ async fn batches_are_full_but_the_last_and_end_where_the_stream_did() {
     let end = *steps.last().unwrap();
     assert!((25..=30).contains(&end), "{end}");
     assert_eq!(steps, (1..=end).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_full_when_its_deadline_passes_has_what_came() {
+    let bus = Bus::start().await;
+    bus.act("A", None, 1..=25).await;
+    let wait = Duration::from_secs(1);
+    let mut batches = Batches::open(&bus.link, actions().batch(10), wait).await.unwrap();
+    // One batch is delivered, and then the consumer is paused by an operator.
+    let first = soon(batches.next()).await.unwrap().unwrap();
+    assert_eq!(first.events.len(), 10);
+    let subject = format!("$JS.API.CONSUMER.PAUSE.AGENT_EVENTS.{}", batches.name());
+    let pause = async |until: serde_json::Value| {
+        let reply = bus.link.client().request(subject.clone(), until.to_string().into()).await.unwrap();
+        serde_json::from_slice::<serde_json::Value>(&reply.payload).unwrap()["paused"].clone()
+    };
+    assert_eq!(pause(json!({"pause_until": Timestamp::from_system(SystemTime::now() + WITHIN)})).await, true);
+    let mut steps: Vec<u64> = first.events.iter().map(step).collect();
+    let began = Instant::now();
+    loop {
+        let batch = soon(batches.next()).await.unwrap().unwrap();
+        steps.extend(batch.events.iter().map(step));
+        if batch.events.is_empty() {
+            break;
+        }
+        // What was on its way already.
+        assert!(steps.len() < 25, "nothing is left to be waited for");
+    }
+    assert!(began.elapsed() >= wait, "{:?}", began.elapsed());
+    assert_eq!(pause(json!({})).await, false);
+    while let Some(batch) = soon(batches.next()).await.unwrap() {
+        steps.extend(batch.events.iter().map(step));
+    }
+    assert_eq!(steps, (1..=25).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -22,7 +22,13 @@ pub(super) struct Arguments {
     /// All dead letters; needed where nothing else chooses
     #[arg(long)]
     all: bool,
-    /// Without asking (drop)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DropArguments {
+    #[command(flatten)]
+    which: Arguments,
+    /// Without asking
     #[arg(long)]
     yes: bool,
 }
@@ -35,6 +41,15 @@ impl Arguments {
             _ => Ok(()),
         }
     }
+}
+
+/// What was named and is not there is no success: the exit code where nothing at all was found.
+fn nothing_found(choice: &Choice) -> i32 {
+    if choice.names_letters() {
+        output::complain("there is no such dead letter");
+        return exit::NO;
+    }
+    exit::DONE
 }
 
 /// The letters, without their messages; what comes meanwhile is not among them.
@@ -66,7 +81,11 @@ pub(super) async fn redrive_all(global: &Global, arguments: &Arguments) -> Resul
     } else {
         cli_common::output::say(&format!("{given} given back, {stayed} not"));
     }
-    Ok(if stayed == 0 { exit::DONE } else { exit::NO })
+    match (given, stayed) {
+        (0, 0) => Ok(nothing_found(&arguments.choice)),
+        (_, 0) => Ok(exit::DONE),
+        _ => Ok(exit::NO),
+    }
 }
 
 fn say(global: &Global, letter: &Letter, outcome: &Redriven) -> Result<(), Failure> {
@@ -87,11 +106,11 @@ fn say(global: &Global, letter: &Letter, outcome: &Redriven) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) async fn drop_all(global: &Global, arguments: &Arguments) -> Result<i32, Failure> {
-    arguments.check()?;
+pub(super) async fn drop_all(global: &Global, DropArguments { which, yes }: &DropArguments) -> Result<i32, Failure> {
+    which.check()?;
     let link = connection::open(global).await?;
-    let all = sequences(global, &link, &arguments.choice).await?;
-    if !all.is_empty() && !consent(&format!("Erase {} dead letters for good?", all.len()), arguments.yes)? {
+    let all = sequences(global, &link, &which.choice).await?;
+    if !all.is_empty() && !consent(&format!("Erase {} dead letters for good?", all.len()), *yes)? {
         output::complain("nothing is erased");
         return Ok(exit::NO);
     }
@@ -106,5 +125,5 @@ pub(super) async fn drop_all(global: &Global, arguments: &Arguments) -> Result<i
     } else {
         cli_common::output::say(&format!("{dropped} dead letters are erased"));
     }
-    Ok(exit::DONE)
+    Ok(if dropped == 0 { nothing_found(&which.choice) } else { exit::DONE })
 }

@@ -27,11 +27,11 @@ enum Verb {
     /// Give messages back to the subject that they had, once each; a letter is erased after a stream has the message
     #[command(
         after_help = "Every consumer of that subject sees such a message a second time, under a Nats-Msg-Id of its own; its former one is \
-in the header dead-letter-msg-id. Exit code 1 where a letter could not be given back; it stays."
+in the header dead-letter-msg-id. Exit code 1 where a letter could not be given back (it stays), or where none of those named is there."
     )]
     Redrive(change::Arguments),
     /// Erase dead letters for good; asks first
-    Drop(change::Arguments),
+    Drop(change::DropArguments),
 }
 
 /// Which letters; all that is given must fit.
@@ -58,6 +58,11 @@ fn subject(text: &str) -> Result<String, String> {
 impl Choice {
     fn is_all(&self) -> bool {
         self.filter() == Filter::default()
+    }
+
+    /// Whether it names letters by their sequences, which are expected to be there.
+    fn names_letters(&self) -> bool {
+        !self.sequences.is_empty()
     }
 
     fn filter(&self) -> Filter {

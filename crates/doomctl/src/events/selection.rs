@@ -10,7 +10,7 @@ const HEADING: &str = "Which events";
 /// Which events are wanted.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Selection {
-    /// Of these kinds: action, observe, score, death, generation, experiment, metric, error, lifecycle
+    /// Of these kinds: action, observe, score, death, generation, stage, experiment, metric, error, lifecycle
     #[arg(long, value_name = "EVENT,…", value_delimiter = ',', help_heading = HEADING)]
     pub(crate) event: Vec<EventKind>,
     /// Of these agents

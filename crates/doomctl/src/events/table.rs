@@ -52,6 +52,18 @@ struct Payload<'a> {
     #[serde(borrow, default)]
     experiment_id: Option<Text<'a>>,
     #[serde(borrow, default)]
+    generation_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    next_generation_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    method: Option<Text<'a>>,
+    #[serde(default)]
+    population: Option<u64>,
+    #[serde(default)]
+    evaluations_completed: Option<u64>,
+    #[serde(default)]
+    evaluations_failed: Option<u64>,
+    #[serde(borrow, default)]
     phase: Option<Text<'a>>,
     #[serde(borrow, default)]
     status: Option<Text<'a>>,
@@ -93,7 +105,7 @@ pub(crate) fn append(root: &SubjectRoot, delivered: &Delivered, sequence: u64, o
     }
 }
 
-fn write_event(Event { timestamp, payload, .. }: &Event<'_>, kind: &str, out: &mut Vec<u8>) -> io::Result<()> {
+fn write_event(Event { timestamp, payload, kind: of_type }: &Event<'_>, kind: &str, out: &mut Vec<u8>) -> io::Result<()> {
     let time = timestamp.get(11..23).unwrap_or_default();
     let agent = payload.agent_id.as_ref().map_or("", |text| &text.0);
     out.extend_from_slice(clean(time).as_bytes());
@@ -103,9 +115,18 @@ fn write_event(Event { timestamp, payload, .. }: &Event<'_>, kind: &str, out: &m
     number("step", payload.step)?;
     number("steps", payload.steps)?;
     number("tic", payload.tic)?;
+    number("population", payload.population)?;
+    number("complete", payload.evaluations_completed)?;
+    number("failed", payload.evaluations_failed)?;
     let mut text = |name: &str, value: Option<&str>| value.map_or(Ok(()), |value| write!(out, "  {name}{}", clean(value)));
     text("", payload.action.as_ref().map(|pressed| &*pressed.action_type))?;
     text("", payload.end_reason.as_ref().map(|text| &*text.0))?;
+    if kind == EventKind::Stage.as_str() {
+        text("", of_type.rsplit('.').next())?;
+        text("", payload.generation_id.as_ref().map(|text| &*text.0))?;
+        text("→ ", payload.next_generation_id.as_ref().map(|text| &*text.0))?;
+        text("", payload.method.as_ref().map(|text| &*text.0))?;
+    }
     if payload.status.is_some() || payload.phase.is_some() {
         text("", payload.experiment_id.as_ref().map(|text| &*text.0))?;
     }

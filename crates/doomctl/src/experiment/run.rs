@@ -27,7 +27,6 @@ use crate::{
 pub(crate) async fn run(global: &Global, design: &Design, arguments: RunArguments) -> Result<i32, Failure> {
     let until = Instant::now() + arguments.timeout;
     let out = arguments.out.clone().unwrap_or_else(|| design.experiment.as_str().into());
-    std::fs::create_dir_all(&out).map_err(|e| Failure::new(exit::DATA, format!("{} cannot be made: {e}", out.display())))?;
     let plan = design.plan();
     let made = plan.iter().map(|run| design.request(run)).collect::<Result<Vec<EvaluationRequest>, String>>();
     let mut requests = made.map_err(|e| Failure::new(exit::DATA, e))?;
@@ -37,6 +36,8 @@ pub(crate) async fn run(global: &Global, design: &Design, arguments: RunArgument
     if let Some(failure) = other_design(design, &before) {
         return Err(failure);
     }
+    // Not before the server is known to keep what is said, and not after anything is.
+    std::fs::create_dir_all(&out).map_err(|e| Failure::new(exit::DATA, format!("{} cannot be made: {e}", out.display())))?;
     let runs = plan.len() as u64;
     if !before.complete {
         events.start(runs, before.design.is_some()).await?;

@@ -175,6 +175,8 @@ pub(crate) enum Place {
     Map(&'static str, Type, Fields),
     /// Flags, as `0` and `1`, into this column.
     Flags(usize),
+    /// Texts without blanks, with blanks between them, into this column.
+    List(usize),
 }
 
 /// Fields by name. Producers write them in the same order again and again, so the one after the last is tried first.
@@ -199,7 +201,7 @@ use Type::{Flag, Float, Integer, Text, Time};
 const EPISODE: [(&str, Type); 6] =
     [("agent_id", Text), ("timestamp", Time), ("episode_id", Text), ("experiment_id", Text), ("run_id", Integer), ("generation_id", Text)];
 
-/// A payload's own fields after those of every episode; `a.b` is a field within a field, `NAME*` a map, `NAME#` flags.
+/// A payload's own fields after those of every episode; `a.b` is a field within a field, `NAME*` a map, `NAME#` flags, `NAME+` a list.
 fn own(kind: EventKind) -> &'static [(&'static str, Type)] {
     match kind {
         EventKind::Action => &[
@@ -271,6 +273,18 @@ fn own(kind: EventKind) -> &'static [(&'static str, Type)] {
             ("completed_at", Time),
             ("final_variables*", Float),
         ],
+        EventKind::Stage => &[
+            ("number", Integer),
+            ("population", Integer),
+            ("episodes", Integer),
+            ("next_generation_id", Text),
+            ("selected+", Text),
+            ("method", Text),
+            ("evaluations_completed", Integer),
+            ("evaluations_failed", Integer),
+            ("best_evaluation_id", Text),
+            ("best_fitness", Float),
+        ],
         EventKind::Experiment => &[
             ("phase", Text),
             ("status", Text),
@@ -339,12 +353,17 @@ fn place(rows: &mut Rows, fields: &mut Fields, path: &str, whole: &'static str, 
         fields.known.push((name.to_owned(), Place::Map(prefix, kind, Fields::default())));
         return;
     }
-    let name = whole.trim_end_matches('#').replace('.', "_").replace("action_action_", "action_").replace("action_buttons", "buttons");
+    let name =
+        whole.trim_end_matches(['#', '+']).replace('.', "_").replace("action_action_", "action_").replace("action_buttons", "buttons");
     // What the headers say of every event, a score and a fault say of themselves too.
     let same = rows.columns.iter().position(|column| column.name == name);
     let column = same.unwrap_or_else(|| rows.add(name, kind));
-    let place = if path.ends_with('#') { Place::Flags(column) } else { Place::Column(column) };
-    fields.known.push((path.trim_end_matches('#').to_owned(), place));
+    let place = match path.chars().next_back() {
+        Some('#') => Place::Flags(column),
+        Some('+') => Place::List(column),
+        _ => Place::Column(column),
+    };
+    fields.known.push((path.trim_end_matches(['#', '+']).to_owned(), place));
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn know(rows: &mut Rows, fields: &mut Fields, name: &str) -> bool {
             entries.known.push((entry.to_owned(), Place::Column(column)));
             true
         }),
-        Place::Column(_) | Place::Flags(_) => false,
+        Place::Column(_) | Place::Flags(_) | Place::List(_) => false,
     })
 }
 
@@ -148,6 +148,7 @@ impl<'de> Visitor<'de> for Object<'_> {
             match place {
                 Place::Column(column) => map.next_value_seed(Single { rows, column: *column })?,
                 Place::Flags(column) => map.next_value_seed(Flags { rows, column: *column })?,
+                Place::List(column) => map.next_value_seed(List { rows, column: *column })?,
                 Place::Object(fields) => {
                     fields.next = 0;
                     map.next_value_seed(Object { rows, fields })?;
@@ -284,5 +285,36 @@ impl<'de> Visitor<'de> for Flags<'_> {
         }
         let text = text.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
         self.rows.put(self.column, Cell::Text(text)).map_err(A::Error::custom)
+    }
+}
+
+struct List<'t> {
+    rows: &'t mut Rows,
+    column: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut text = String::new();
+        while let Some(Key(one)) = seq.next_element::<Key<'de>>()? {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(&one);
+        }
+        self.rows.put(self.column, Cell::Text(&text)).map_err(A::Error::custom)
     }
 }

@@ -49,8 +49,9 @@ Lines may have several kinds, one stream after the other.
 
 With --durable the server remembers what has been exported: an export that was interrupted goes on when it is started again with the same
 arguments, and one with another --out begins behind the last. The unfinished file is FILE.part; without --durable it is removed.
-Messages that are no events of this kind are left out and become dead letters (doomctl dlq), one each, however often they are exported. They are
-counted and named; the exit code is 65 then, and the file is complete nonetheless.";
+Messages that are no events of this kind are left out and become dead letters (doomctl dlq), one each, however often they are exported; where a letter
+has been dropped, an export without --durable makes it again. They are counted and named; the exit code is 65 then, and the file is complete
+nonetheless.";
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

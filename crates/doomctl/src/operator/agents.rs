@@ -19,8 +19,9 @@ use super::{
 use crate::{cli::Global, connection, output};
 
 const NOTES: &str = "\
-Agents are found as NATS micro services (`doom-agent`, with the id in the metadata) and then asked for their health; what a stream says in
-their place is passed over. Agents that may not register as services are not found; ask those by `doomctl health ID`.
+Agents are found as NATS micro services (`doom-agent`, with the id in the metadata), and those that may not register as such by the actions and
+metrics that streams have of them; then they are asked for their health. What a stream says in their place is passed over. One that is no service
+and of which no stream has anything is not found: `doomctl health ID` asks it.
 
     KILLS/MIN  of the last episode      DROPS     telemetry that did not fit       SPOOLED   records that no stream has yet
     RESTARTS   of the engine            captured  a stream answers in its place    silent    found, but it does not answer

@@ -18,6 +18,7 @@ fn failure(error: OperatorError) -> Failure {
     let code = match &error {
         OperatorError::NotPermitted { .. } => exit::NO_PERMISSION,
         OperatorError::Api(error) => connection::code_of(error),
+        OperatorError::NoStream(..) => exit::DATA,
         OperatorError::Client(_) => exit::INTERNAL,
         _ => exit::UNAVAILABLE,
     };

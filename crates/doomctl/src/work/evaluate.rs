@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 /// Runs it.
 ///
 /// # Errors
-/// Exit code 65 for the file, 69 for the server.
+/// Exit code 65 for the file, 69 for the server, 77 where it does not permit it.
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Failure> {
     let mut requests = file::read(&arguments.file)?;
     arguments.save.as_deref().map_or(Ok(()), table::check_path)?;
@@ -65,8 +65,9 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Fa
         all.rows.iter().try_for_each(output::say_json)?;
     } else {
         let mean = |episodes: &[doom_protocol::payload::EvaluationEpisode<'_>], of: fn(&doom_protocol::payload::Score<'_>) -> f64| {
-            let n = episodes.len().max(1) as f64;
-            format!("{:.2}", episodes.iter().map(|e| of(&e.0)).sum::<f64>() / n)
+            let sum = episodes.iter().map(|e| of(&e.0)).sum::<f64>();
+            // Of nothing there is no mean.
+            if episodes.is_empty() { "-".to_owned() } else { format!("{:.2}", sum / episodes.len() as f64) }
         };
         let lines: Vec<Vec<String>> = requests
             .iter()
@@ -89,6 +90,12 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<i32, Fa
             })
             .collect();
         say(&table::aligned(&["evaluation", "status", "episodes", "reward", "kills", "survival_s", "workers"], &lines));
+    }
+    let silent = dispatched.results.iter().filter(|r| r.is_none()).count();
+    if silent > 0 {
+        let all = requests.len();
+        let within = arguments.timeout;
+        output::complain(format_args!("{silent} of {all} evaluations had no answer within {within:?}; the same command goes on with them"));
     }
     let complete = dispatched.results.iter().all(|r| r.as_ref().is_some_and(|r| r.ok));
     Ok(if complete { exit::DONE } else { exit::NO })

@@ -3,7 +3,7 @@
 use nats_server_process::NatsServer;
 use serde_json::{Value, json};
 
-use crate::support::{Nats, doomctl_at, server};
+use crate::support::{Nats, doomctl_at, on_a_terminal, server};
 
 /// A server with the streams, and letters as a consumer of any language leaves them.
 fn with_letters() -> NatsServer {
@@ -48,7 +48,11 @@ fn letters_are_listed_and_shown_with_their_history() {
     assert_eq!((&one[0]["content"]["kills"], &one[0]["headers"]["trace-id"]), (&json!(3), &json!("t")));
     let text = doomctl_at(&server, &["dlq", "show", "1"]);
     assert!(text.out.contains(r#"{"kills":3}"#) && text.out.contains("trace-id: t"), "{text:?}");
-    assert_eq!(doomctl_at(&server, &["dlq", "show", "99"]).code, Some(1));
+    for absent in [&["dlq", "show", "99"][..], &["dlq", "redrive", "99"], &["dlq", "drop", "98-99", "--yes"]] {
+        let answer = doomctl_at(&server, absent);
+        assert!(answer.code == Some(1) && answer.err.contains("there is no such dead letter"), "{answer:?}");
+    }
+    assert_eq!(Nats::connect(&server).state("DEAD_LETTERS")["messages"], 2);
 }
 
 #[test]
@@ -83,9 +87,14 @@ fn drop_needs_consent() {
     let server = with_letters();
     let asked = doomctl_at(&server, &["dlq", "drop", "--all"]);
     assert!(asked.code == Some(2) && asked.err.contains("Erase 2 dead letters"), "{asked:?}");
+    let kept = on_a_terminal("n", &["dlq", "drop", "--all", "--nats", &server.url()]);
+    assert!(kept.code == Some(1) && kept.out.contains("nothing is erased"), "{kept:?}");
+    assert_eq!(Nats::connect(&server).state("DEAD_LETTERS")["messages"], 2);
     let dropped = doomctl_at(&server, &["dlq", "drop", "2-9", "--yes", "--json"]);
     assert_eq!(dropped.out, "{\"dropped\":1}\n", "{dropped:?}");
     assert_eq!(Nats::connect(&server).state("DEAD_LETTERS")["messages"], 1);
+    let rest = on_a_terminal("yes", &["dlq", "drop", "--all", "--nats", &server.url()]);
+    assert!(rest.code == Some(0) && rest.out.contains("1 dead letters are erased"), "{rest:?}");
 }
 
 #[test]

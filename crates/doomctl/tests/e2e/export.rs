@@ -13,7 +13,7 @@ use parquet::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Answer, Nats, doomctl, doomctl_at, events::Population};
+use crate::support::{Answer, Nats, answer, doomctl, doomctl_at, events::Population, python};
 
 fn export(population: &Population, folder: &TempDir, name: &str, more: &[&str]) -> Answer {
     let out = folder.path().join(name);
@@ -101,6 +101,21 @@ fn scores_become_a_table_with_every_column_in_csv_and_parquet() {
 }
 
 #[test]
+fn duckdb_and_pandas_read_all_three_formats_as_they_are() {
+    let population = Population::new();
+    let folder = TempDir::new().expect("a folder");
+    population.score("e1", 1..=1, &["HEALTH"]);
+    population.score("e1", 2..=4, &["HEALTH", "ARMOR"]);
+    population.score("e2", 5..=5, &["HEALTH"]);
+    for name in ["s.csv", "s.parquet", "s.jsonl"] {
+        let answer = export(&population, &folder, name, &["--experiment", "e1", "--batch", "100", "--max-wait", "5s"]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+    }
+    let read = answer(python("tables.py").arg(folder.path()));
+    assert!(read.code == Some(0) && read.out == "tables\n", "{read:?}");
+}
+
+#[test]
 fn a_variable_that_comes_late_has_a_column_and_earlier_rows_have_none_of_it() {
     let population = Population::new();
     let folder = TempDir::new().expect("a folder");
@@ -183,14 +198,19 @@ fn an_interrupted_export_without_a_name_leaves_nothing() {
     assert!(names(&folder).is_empty(), "{:?}", names(&folder));
 }
 
-#[test]
-fn messages_that_are_no_events_become_dead_letters_once_and_cost_no_other() {
+/// Four scores, and in their midst, as the third message, one that is no event.
+fn poisoned() -> Population {
     let population = Population::new();
-    let folder = TempDir::new().expect("a folder");
-    let nats = Nats::connect(&population.server);
     population.score("e1", 1..=2, &["HEALTH"]);
     population.poison();
     population.score("e1", 3..=4, &["HEALTH"]);
+    population
+}
+
+#[test]
+fn messages_that_are_no_events_become_dead_letters_once_and_cost_no_other() {
+    let (population, folder) = (poisoned(), TempDir::new().expect("a folder"));
+    let nats = Nats::connect(&population.server);
     for name in ["s.csv", "s.parquet", "s.jsonl"] {
         let answer = export(&population, &folder, name, &[]);
         assert_eq!(answer.code, Some(65), "{answer:?}");
@@ -215,13 +235,27 @@ fn messages_that_are_no_events_become_dead_letters_once_and_cost_no_other() {
 }
 
 #[test]
+fn a_letter_that_is_dropped_is_kept_again_by_an_export_without_a_name_and_not_by_one_with_a_name() {
+    let (population, folder) = (poisoned(), TempDir::new().expect("a folder"));
+    let letters = |sequence: u64, more: &[&str]| {
+        let answer = export(&population, &folder, "s.csv", &[&["--force"], more].concat());
+        let says = format!("(dead letter {sequence})");
+        assert!(answer.code == Some(65) && answer.err.contains(&says), "{answer:?}");
+        assert_eq!(doomctl_at(&population.server, &["dlq", "drop", "--all", "--yes"]).out, "1 dead letters are erased\n");
+    };
+    // Nothing is remembered of one without a name: each reads the message anew, and says again that it is none.
+    letters(1, &[]);
+    letters(2, &[]);
+    letters(3, &["--durable", "desk"]);
+    let next = export(&population, &folder, "s.csv", &["--force", "--durable", "desk"]);
+    assert_eq!(next.code, Some(0), "{next:?}");
+    assert_eq!(Nats::connect(&population.server).state("DEAD_LETTERS")["messages"], 0);
+}
+
+#[test]
 fn a_durable_export_keeps_what_is_no_event_before_it_goes_on_behind_it() {
-    let population = Population::new();
-    let folder = TempDir::new().expect("a folder");
+    let (population, folder) = (poisoned(), TempDir::new().expect("a folder"));
     let nats = Nats::connect(&population.server);
-    population.score("e1", 1..=2, &["HEALTH"]);
-    population.poison();
-    population.score("e1", 3..=4, &["HEALTH"]);
     nats.delete("DEAD_LETTERS");
     let durable = |more: &[&str]| export(&population, &folder, "s.csv", &[&["--durable", "desk", "--json"], more].concat());
     let refused = durable(&[]);

@@ -40,6 +40,56 @@ fn results_come_from_where_they_are_kept() {
 }
 
 #[test]
+fn agents_experiments_generations_and_kinds_are_chosen() {
+    let population = Population::new();
+    population.act_as("A", Some("e1"), Some("g1"), 2);
+    population.act_as("B", Some("e1"), Some("g2"), 2);
+    population.act_as("C", None, None, 1);
+    population.score_live("e2", 1..=1, &["HEALTH"]);
+    for (chosen, expected) in [
+        (&["--agent", "A"][..], &[1, 2, 6][..]),
+        (&["--agent", "C,B"], &[3, 4, 5]),
+        (&["--experiment", "e1"], &[1, 2, 3, 4]),
+        (&["--generation", "g2"], &[3, 4]),
+        (&["--experiment", "e1", "--agent", "A"], &[1, 2]),
+        (&["--event", "score,death", "--stream", "AGENT_EVENTS"], &[6]),
+        (&["--event", "action", "--agent", "A"], &[1, 2]),
+        (&["--agent", "nobody"], &[]),
+    ] {
+        let answer = doomctl_at(&population.server, &[&["replay", "--json"], chosen].concat());
+        assert_eq!((answer.code, sequences(&answer.out)), (Some(0), expected.to_vec()), "{chosen:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn how_far_generations_are_is_shown_and_exported() {
+    let population = Population::new();
+    population.evolve("g1", "g2");
+    population.evolve("g2", "g3");
+    let shown = doomctl_at(&population.server, &["replay", "--event", "stage", "--generation", "g1"]);
+    let lines: Vec<_> = shown.out.lines().collect();
+    assert_eq!((shown.code, lines.len()), (Some(0), 3), "{shown:?}");
+    for (line, says) in
+        lines.iter().zip(["population 4  start  g1", "evolve  g1  → g2  truncation, the best two", "complete 3  failed 1  complete  g1"])
+    {
+        assert!(line.contains(says), "{line} says {says}");
+    }
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let out = folder.path().join("g.csv");
+    let exported = doomctl_at(&population.server, &["export", "--event", "stage", "--out", out.to_str().expect("UTF-8")]);
+    assert!(exported.code == Some(0) && exported.out.contains("6 events"), "{exported:?}");
+    let mut reader = csv::Reader::from_path(&out).expect("it opens");
+    let head = reader.headers().expect("names").clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
+    let cell = |row: usize, name: &str| rows[row].get(head.iter().position(|column| column == name).expect("the column is there"));
+    assert_eq!((cell(0, "population"), cell(0, "selected")), (Some("4"), Some("")));
+    assert_eq!((cell(4, "generation_id"), cell(4, "next_generation_id"), cell(4, "selected")), (Some("g2"), Some("g3"), Some("e2 e1")));
+    assert_eq!((cell(5, "best_evaluation_id"), cell(5, "best_fitness")), (Some("e2"), Some("1.5")));
+    let refused = doomctl_at(&population.server, &["replay", "--event", "stage", "--agent", "A"]);
+    assert!(refused.code == Some(2) && refused.err.contains("an event `stage` says no agent"), "{refused:?}");
+}
+
+#[test]
 fn times_sequences_and_speeds_that_are_none_end_with_2() {
     let population = Population::new();
     for arguments in [

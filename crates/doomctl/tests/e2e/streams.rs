@@ -126,5 +126,8 @@ fn without_permission_it_ends_with_77_and_the_servers_words() {
         let answer = doomctl_at(&server, &["--nats-user", user, "--nats-password", "p", "streams", "apply"]);
         assert_eq!(answer.code, Some(77), "{answer:?}");
         assert!(answer.err.contains(subject), "{answer:?}");
+        // What is to change has been said before the first change is tried.
+        assert_eq!(answer.out.contains("is made"), user == "u", "{answer:?}");
+        assert!(!answer.out.contains("done"), "{answer:?}");
     }
 }

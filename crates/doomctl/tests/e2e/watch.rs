@@ -56,6 +56,29 @@ fn lines_of_json_have_subject_sequence_headers_and_event() {
 }
 
 #[test]
+fn agents_and_generations_are_chosen_as_they_come() {
+    let population = Population::new();
+    for (chosen, agents) in
+        [(&["--agent", "B"][..], ["B", "B"]), (&["--generation", "g2"], ["B", "C"]), (&["--experiment", "e1"], ["A", "C"])]
+    {
+        let (mut child, out) = watching(&population, &[&["--count", "2", "--json"], chosen].concat());
+        for (agent, experiment, generation) in
+            [("A", Some("e1"), None), ("B", None, Some("g2")), ("C", Some("e1"), Some("g2")), ("B", Some("e2"), Some("g1"))]
+        {
+            population.act_as(agent, experiment, generation, 1);
+        }
+        let heard: Vec<_> = out
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(&line.expect("UTF-8")).expect("JSON")["event"]["payload"]["agent_id"].clone()
+            })
+            .collect();
+        assert!(child.wait().expect("it ends").success());
+        assert_eq!(heard, agents, "{chosen:?}");
+    }
+}
+
+#[test]
 fn a_durable_watcher_shows_what_came_while_nobody_watched() {
     let population = Population::new();
     let (mut child, out) = watching(&population, &["--durable", "desk", "--count", "2"]);

@@ -37,8 +37,8 @@ runs, generations and metrics count as one (`*`) unless --per-subject. It is one
 With --json one object: {streams:[{stream, messages, bytes, last_sequence, consumers:[{consumer, durable, pull, pending, unacknowledged, lag,
 redelivered, delivered, readers}]}], above:[{stream, consumer, lag}], rates?, server?}.
 
-Exit codes: 0; 1 where a consumer's lag is above --threshold; 69 no server, no JetStream, no such stream or no monitoring endpoint; 77 the server
-does not permit it.";
+Exit codes: 0; 1 where a consumer's lag is above --threshold; 65 no such stream; 69 no server, no JetStream or no monitoring endpoint; 77 the
+server does not permit it.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = NOTES)]
@@ -81,7 +81,8 @@ struct Report {
 /// Prints the tables.
 ///
 /// # Errors
-/// Those of the connection and of the monitoring endpoint; 69 without JetStream or such a stream; 77 where the server does not permit to ask.
+/// Those of the connection and of the monitoring endpoint; 65 where there is no such stream, 69 without JetStream, 77 where the server does not
+/// permit to ask.
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> Result<i32, Failure> {
     let link = connection::open(global).await?;
     let streams = operator::lag(&link, arguments.stream.as_deref()).await.map_err(failure)?;

@@ -29,7 +29,12 @@ fn a_population_is_listed_one_line_an_agent() {
     let text = doomctl_at(&server, &["agents"]);
     let lines: Vec<_> = text.out.lines().collect();
     assert_eq!((text.code, lines.len()), (Some(0), 4), "{text:?}");
-    assert!(lines[0].starts_with("AGENT  STATE") && lines[1].starts_with("A "), "{text:?}");
+    let columns: Vec<_> = lines[0].split_whitespace().collect();
+    assert_eq!(
+        columns,
+        ["AGENT", "STATE", "HEALTHY", "EPISODE", "STEPS/S", "KILLS/MIN", "DROPS", "SPOOLED", "RESTARTS", "BACKEND", "SCENARIO"]
+    );
+    assert!(lines[1].starts_with("A "), "{text:?}");
     assert!(lines[2].starts_with("B      paused"), "{text:?}");
     assert!(lines[3].starts_with("2 agents: ") && lines[3].contains("1 paused"), "{text:?}");
 }

@@ -3,7 +3,7 @@
 use nats_server_process::NatsServer;
 
 use super::{SOME, json, server_with_permissions};
-use crate::support::{Agent, answer, doomctl, doomctl_at, server};
+use crate::support::{Agent, answer, doomctl, doomctl_at, on_a_terminal, server};
 
 #[track_caller]
 fn state(server: &NatsServer, id: &str) -> String {
@@ -61,6 +61,20 @@ fn all_are_told_only_after_a_yes() {
     assert_eq!((a.wait(), b.wait()), (Some(0), Some(0)));
     let nobody = doomctl_at(&server, &["pause", "--all", "--yes", "--wait"]);
     assert_eq!((nobody.code, nobody.out.as_str()), (Some(1), ""), "{nobody:?}");
+}
+
+#[test]
+fn on_a_terminal_all_are_told_after_a_yes_and_nobody_after_anything_else() {
+    let server = server();
+    let _agents = [Agent::start(&server, "A", &[]), Agent::start(&server, "B", &[])];
+    for (said, code, shows, state_after) in
+        [("", 1, "nothing was sent", "running"), ("what", 1, "nothing was sent", "running"), ("y", 0, "B: confirmed (paused", "paused")]
+    {
+        let answer = on_a_terminal(said, &["pause", "--all", "--wait=60s", "--nats", &server.url()]);
+        assert!(answer.code == Some(code) && answer.out.contains(shows), "{said:?}: {answer:?}");
+        assert!(answer.out.contains("2 agents"), "it says whom it would tell: {answer:?}");
+        assert_eq!((state(&server, "A"), state(&server, "B")), (state_after.to_owned(), state_after.to_owned()), "{said:?}");
+    }
 }
 
 #[test]

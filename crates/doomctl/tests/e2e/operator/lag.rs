@@ -47,7 +47,7 @@ fn lag_is_pending_and_unacknowledged_and_the_threshold_is_the_exit_code() {
     assert_eq!(row[..2], ["S", "10"], "{late:?}");
     assert_eq!(row[4..10], ["reader", "durable", "pull", "7", "2", "9"], "{late:?}");
     let absent = doomctl_at(&server, &["lag", "--stream", "T"]);
-    assert!(absent.code == Some(69) && absent.err.contains("no stream T; there are S"), "{absent:?}");
+    assert!(absent.code == Some(65) && absent.err.contains("no stream T; there are S"), "{absent:?}");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use doom_bus::{ConnectSettings, Link, connect, create_streams};
+use doom_bus::{ConnectSettings, Link, connect, create_streams, work::Announcer};
 use doom_protocol::{
-    Codec, Envelope, Instance, Payload, SubjectRoot, Subjects, Timestamp, header,
-    payload::{Action, DecisionTimes, Pressed, Score, TelemetryCounts, Values},
+    Codec, Envelope, Id, Instance, Payload, SubjectRoot, Subjects, Timestamp, header,
+    payload::{Action, DecisionTimes, GenerationComplete, GenerationEvolve, GenerationStart, Pressed, Score, TelemetryCounts, Values},
 };
 use nats_server_process::NatsServer;
 use tokio::runtime::Runtime;
@@ -46,14 +46,20 @@ impl Population {
 
     /// Stores actions 1 to `count`.
     pub(crate) fn act(&self, count: u64) {
+        self.act_as("A", None, None, count);
+    }
+
+    /// The same of any agent, for an experiment and a generation.
+    pub(crate) fn act_as(&self, agent: &str, experiment: Option<&str>, generation: Option<&str>, count: u64) {
+        let subjects = Subjects::new(&SubjectRoot::default(), &agent.parse().expect("an id"));
         for step in 1..=count {
             let action = Action {
-                agent_id: "A".into(),
+                agent_id: agent.into(),
                 timestamp: Timestamp::now(),
                 episode_id: self.instance.episode(1),
-                experiment_id: None,
-                run_id: None,
-                generation_id: None,
+                experiment_id: experiment.map(Into::into),
+                run_id: experiment.map(|_| 1),
+                generation_id: generation.map(Into::into),
                 step,
                 tic: 4,
                 action: Pressed { action_id: 2, buttons: vec![false, true].into(), action_type: "ATTACK".into(), values: None },
@@ -61,9 +67,40 @@ impl Population {
                 policy: "random".into(),
                 decision_us: 3,
             };
-            self.event(self.subjects.action.clone(), Codec::Json, step, action);
+            self.event(subjects.action.clone(), Codec::Json, step, action);
         }
         self.stored();
+    }
+
+    /// Says that a generation begins, evolves and is complete, as whoever evolves does.
+    pub(crate) fn evolve(&self, generation: &str, next: &str) {
+        let (at, id) = (Timestamp::now(), |text: &str| text.parse::<Id>().expect("an id"));
+        let announcer = Announcer::new(self.link.clone(), "evolution", self.instance);
+        let start = GenerationStart { generation_id: id(generation), timestamp: at, number: Some(1), population: 4, episodes: 5 };
+        let evolve = GenerationEvolve {
+            generation_id: id(generation),
+            timestamp: at,
+            next_generation_id: id(next),
+            selected: vec![id("e2"), id("e1")],
+            method: "truncation, the best two".to_owned(),
+        };
+        let complete = GenerationComplete {
+            generation_id: id(generation),
+            timestamp: at,
+            evaluations_completed: 3,
+            evaluations_failed: 1,
+            best_evaluation_id: Some(id("e2")),
+            best_fitness: Some(1.5),
+        };
+        let subject = |stage: &str| SubjectRoot::default().generation_stage(&id(generation), stage);
+        let stored = self.runtime.block_on(async {
+            Ok::<_, String>([
+                announcer.store(&subject("start"), start, at, &format!("{generation}-start")).await?,
+                announcer.store(&subject("evolve"), evolve, at, &format!("{generation}-evolve")).await?,
+                announcer.store(&subject("complete"), complete, at, &format!("{generation}-complete")).await?,
+            ])
+        });
+        assert_eq!(stored, Ok([true; 3]));
     }
 
     /// Stores the scores of these episodes, with the variables named, and waits until AGENT_RECORDS has them too.
