@@ -44,7 +44,12 @@ fn all(snapshot: &Snapshot) -> Vec<Metric> {
         metric("frames_dropped", Counter, "Pictures for which there was no room or no connection", snapshot.frames.dropped() as f64),
         metric("records_stored", Counter, "Scores and deaths that a stream acknowledged", health.ledger.stored as f64),
         metric("records_spooled", Gauge, "Records waiting for a stream", health.records.spooled as f64),
-        metric("records_aside", Counter, "Records larger than server or stream take", health.records.aside as f64),
+        metric(
+            "records_aside",
+            Gauge,
+            "Records larger than server or stream take, put aside until they take more",
+            health.records.aside as f64,
+        ),
         metric("records_lost", Counter, "Records given up for want of room", health.records.lost as f64),
     ]
 }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use crate::{Auth, ConnectError, Refusal, Tls, refusal, refusals::Refusals, throttle::Throttle};
 
 /// Pings this far apart. The client gives up when two are unanswered and the next is due, at the latest four intervals after the last
-/// answer, so that a dead peer is noticed within ten seconds.
-const PING_INTERVAL: Duration = Duration::from_millis(2_400);
+/// answer: a dead peer is noticed within ten seconds, also where the machine has no time for us at once.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait for the connection within the client. More than twice what the telemetry publisher has under way at most, so
 /// that publishing does not wait where a server takes nothing any more.

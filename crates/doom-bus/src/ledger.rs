@@ -56,9 +56,9 @@ impl Ledger {
         self.lost.fetch_add(n, Relaxed);
     }
 
-    /// A record is larger than any stream takes.
-    pub(crate) fn add_aside(&self) {
-        self.aside.fetch_add(1, Relaxed);
+    /// So many records are larger than server or stream take.
+    pub(crate) fn set_aside(&self, n: u64) {
+        self.aside.store(n, Relaxed);
     }
 
     pub(crate) fn set_spooled(&self, n: u64) {

@@ -130,13 +130,21 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
 
     async fn pump(&mut self) {
         let mut status = self.sink.link.as_ref().map(Link::watch);
+        let mut connects = 0;
         loop {
+            let now = status.as_mut().map(|s| *s.borrow_and_update());
+            let up = now.is_some_and(|s| s.state == LinkState::Connected);
+            let lane_done = self.lane.is_finished();
+            if let Some(now) = now.filter(|_| up && !lane_done) {
+                if std::mem::replace(&mut connects, now.connects) != now.connects {
+                    self.backlog.connected_anew();
+                }
+                self.backlog.try_again();
+            }
             self.backlog.ask();
-            let up = status.as_mut().is_some_and(|s| s.borrow_and_update().state == LinkState::Connected);
             if up {
                 self.dispatch().await;
             }
-            let lane_done = self.lane.is_finished();
             if lane_done {
                 self.backlog.hurry();
             }
@@ -147,7 +155,8 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 return;
             }
             let retry = self.backlog.next_try().filter(|_| up);
-            let wake = retry.into_iter().chain(self.backlog.next_ask()).chain(self.will_at).min();
+            let again = self.backlog.next_again().filter(|_| up && !lane_done);
+            let wake = retry.into_iter().chain(again).chain(self.backlog.next_ask()).chain(self.will_at).min();
             tokio::select! {
                 () = self.lane.ready(), if !lane_done => self.take_lane(),
                 record = self.system.recv(), if self.system_open => match record {
@@ -221,7 +230,7 @@ impl<S: Send, E: Encode<S>> Records<S, E> {
                 subject,
                 why,
                 "this record is larger than the server or its stream takes; it is put aside and those behind it go on. Raise max_payload in the \
-                 server's configuration (or the stream's max_msg_size) and start the agent anew: it sends what was put aside"
+                 server's configuration (or the stream's max_msg_size): what was put aside is tried again with each connection and now and then"
             );
             let mut events = Vec::with_capacity(1);
             self.encoder.refused(self.sink.codec, &refused, &mut events);

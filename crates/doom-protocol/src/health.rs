@@ -109,7 +109,7 @@ pub struct RecordsHealth {
     pub spooled: u64,
     /// Given up for want of room.
     pub lost: u64,
-    /// Larger than server or stream take; kept for the next start. Absent where there is none.
+    /// Larger than server or stream take, and put aside until they take more. Absent where there is none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub aside: u64,
     /// On disk before they are sent; false where memory is all they have, absent where no broker takes them.

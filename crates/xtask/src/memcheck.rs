@@ -33,16 +33,7 @@ pub(crate) fn memcheck(workspace: &Workspace, filter: &[String]) -> Result<ExitC
         if filter.is_empty() && NOT_HERE.contains(&name.as_str()) {
             continue;
         }
-        let mut valgrind = Command::new("valgrind");
-        valgrind.args([
-            "--quiet",
-            "--leak-check=full",
-            "--show-leak-kinds=definite",
-            "--errors-for-leak-kinds=definite",
-            "--num-callers=30",
-        ]);
-        // A fork that has not become the engine yet is nobody's.
-        valgrind.args(["--child-silent-after-fork=yes", "--fair-sched=yes"]).arg(format!("--error-exitcode={FINDING}"));
+        let mut valgrind = valgrind();
         valgrind.arg(format!("--suppressions={}", workspace.root.join("crates/vizdoom/valgrind.supp").display()));
         valgrind.arg(program).arg("--test-threads=1").args(filter).current_dir(workspace.root.join("crates/vizdoom"));
         println!("\n== {name}: {}", shown(&valgrind));

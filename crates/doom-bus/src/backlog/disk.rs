@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{Backlog, Disk, Left, WINDOW, WINDOW_BYTES, Writing, group::Kept};
-use crate::spool::{Answer, Record, Request, StoreError, Write};
+use crate::spool::{ASIDE, Answer, Record, Request, StoreError, Write};
 
 /// Records of one transaction.
 const BATCH: usize = 512;
@@ -20,6 +20,7 @@ impl Backlog {
         let now = Instant::now();
         if self.disk == Disk::Good && self.writing.as_ref().is_some_and(|w| now >= w.since + self.stalled_after) {
             self.fail(&format!("it has not answered for {} s", self.stalled_after.as_secs()));
+            self.leave_aside(self.writing.as_ref().map_or(0, |w| w.through));
         }
         self.ask_write(now);
         self.ask_read(now);
@@ -50,14 +51,15 @@ impl Backlog {
         let will = if whole { self.will_changed.then(|| self.will.clone()) } else { Some(Vec::new()) };
         self.will_changed = !whole && (self.will_changed || !self.will.is_empty());
         let through = records.last().map_or(0, |r| r.order);
-        let aside = self.aside.iter().map(|r| r.order).collect();
+        let aside = self.aside.iter().map(|r| (Arc::clone(&r.group), r.order)).collect();
+        let moved = self.again.moved(through);
         // Before those that are newer, in the place of what the disk has of them.
         records.splice(0..0, self.aside.iter().cloned());
         let erase: Vec<_> = std::mem::take(&mut self.erase).into_iter().collect();
         self.erase_at = None;
         let unerased = |key| self.groups.get(key).map_or(0, |g| g.unerased);
         let erased = erase.iter().map(|(key, order)| (Arc::clone(key), *order, unerased(key))).collect();
-        if spool.ask(Request::Write(Write { records, will, erase, given: self.next_order - 1 })) {
+        if spool.ask(Request::Write(Write { records, will, erase, moved, given: self.next_order - 1 })) {
             self.writing = Some(Writing { through, since: now, erased, aside });
             self.next_write = Some(now + self.write_every);
         } else {
@@ -86,6 +88,8 @@ impl Backlog {
             let from = group.spilled_from.unwrap_or_default();
             let request = Request::Read { group: Arc::clone(key), from, most: WINDOW / 2, most_bytes: WINDOW_BYTES };
             self.reading = spool.ask(request);
+        } else if let Some(request) = self.ask_aside() {
+            self.reading = self.spool.as_ref().is_some_and(|spool| spool.ask(request));
         }
     }
 
@@ -126,6 +130,9 @@ impl Backlog {
             Answer::Written(result) => self.written(result),
             Answer::Read(key, result) => {
                 self.reading = false;
+                if key.starts_with(ASIDE) {
+                    return self.take_back(&key, result);
+                }
                 match result {
                     Ok((records, more)) => self.loaded(&key, records, more),
                     Err(error) => self.unreadable(&key, &error),
@@ -138,6 +145,7 @@ impl Backlog {
         let Some(writing) = self.writing.take() else { return };
         if let Err(error) = result {
             self.fail(&error.to_string());
+            self.leave_aside(0);
             // A later order, where there is one, erases these too.
             for (key, through, _) in writing.erased {
                 self.erase.entry(key).or_insert(through);
@@ -147,13 +155,21 @@ impl Backlog {
             return;
         }
         if self.disk != Disk::Good {
-            tracing::info!("the record spool can be written again");
-            self.disk = Disk::Good;
-            self.ledger.set_durable(true);
             self.mark_on_disk(writing.through);
+            if self.memory_only > self.pending.len() {
+                // What came meanwhile is ready and in memory alone: it is the next to be written.
+                self.disk = Disk::Failed { retry_at: Instant::now() };
+            } else {
+                tracing::info!("the record spool can be written again");
+                self.disk = Disk::Good;
+                self.ledger.set_durable(true);
+            }
         }
-        self.aside.retain(|r| !writing.aside.contains(&r.order));
-        self.aside_on_disk += writing.aside.len() as u64;
+        self.again.committed(writing.through);
+        for (key, order) in writing.aside {
+            self.aside.retain(|r| r.order != order);
+            self.count_aside(&key, 1);
+        }
         for (key, _, n) in writing.erased {
             if let Some(group) = self.groups.get_mut(&key) {
                 group.unerased -= n.min(group.unerased);
@@ -267,8 +283,10 @@ impl Backlog {
                 Err(_) => break,
             }
         }
+        // The disk has them, one way or the other.
+        self.leave_aside(0);
         let lost = (self.memory_only + self.aside.len()) as u64;
-        let kept = (self.total + self.aside_on_disk).saturating_sub(self.memory_only as u64);
+        let kept = (self.total + self.aside_on_disk.values().sum::<u64>()).saturating_sub(self.memory_only as u64);
         let path = self.spool.as_ref().map(|s| s.path().to_owned());
         if let Some(spool) = self.spool.take() {
             spool.close(until).await;

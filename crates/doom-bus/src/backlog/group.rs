@@ -73,6 +73,11 @@ impl Group {
         self.queue.iter().enumerate().skip(under_way).find(|(_, k)| !k.on_disk).map(|(at, k)| (k.record.order, at))
     }
 
+    /// Where the record of this order stands.
+    pub(super) fn position(&self, order: u64) -> Option<usize> {
+        self.queue.iter().position(|k| k.record.order == order)
+    }
+
     pub(super) fn remove(&mut self, at: usize) -> Option<Record> {
         let kept = self.queue.remove(at)?;
         self.bytes -= kept.record.size();

@@ -4,6 +4,7 @@
 //! others are read back when their turn comes. Without a disk (none, full, broken, or silent for too long) records are ready at once and
 //! memory is all they have: 10,000 of them or 64 MiB, beyond that the oldest goes and is counted.
 
+mod again;
 mod disk;
 mod group;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::group::Group;
+use self::{again::Again, group::Group};
 use crate::{
     Ledger,
     spool::{ASIDE, Record, Spool, Starts},
@@ -96,8 +97,8 @@ struct Writing {
     since: Instant,
     /// Group, order, and how many of its records count as erased then.
     erased: Vec<(Arc<str>, u64, usize)>,
-    /// Orders of what is put aside.
-    aside: Vec<u64>,
+    /// Group and order of what is put aside.
+    aside: Vec<(Arc<str>, u64)>,
 }
 
 /// See the module.
@@ -109,7 +110,9 @@ pub(crate) struct Backlog {
     pending: VecDeque<Record>,
     /// Too large for any stream, and not on disk as such yet.
     aside: Vec<Record>,
-    aside_on_disk: u64,
+    /// By group: how many the disk has aside.
+    aside_on_disk: BTreeMap<Arc<str>, u64>,
+    again: Again,
     /// Ids, subjects and reasons of those that were put aside and not spoken of yet.
     pub(crate) refused: Vec<Refused>,
     spool: Option<Spool>,
@@ -154,7 +157,8 @@ impl Backlog {
             live_only: Vec::new(),
             pending: VecDeque::new(),
             aside: Vec::new(),
-            aside_on_disk: 0,
+            aside_on_disk: BTreeMap::new(),
+            again: Again::default(),
             refused: Vec::new(),
             disk: if spool.is_some() { Disk::Good } else { Disk::None },
             spool,
@@ -238,7 +242,7 @@ impl Backlog {
         Some(done.record)
     }
 
-    /// The first record of a group can never be stored as things are. It makes way for those behind it, is kept for the next start, and spoken of.
+    /// The first record of a group cannot be stored as things are. It makes way for those behind it, is tried again later, and spoken of once.
     fn put_aside(&mut self, key: &Arc<str>, why: String) {
         let Some(kept) = self.groups.get_mut(key).and_then(Group::pop) else { return };
         self.total -= 1;
@@ -246,14 +250,16 @@ impl Backlog {
             self.memory_only -= 1;
             self.memory_only_bytes -= kept.record.size();
         }
-        let (id, subject) = (kept.record.message_id().to_owned(), kept.record.subject.to_string());
-        self.refused.push(Refused { id, subject, why });
+        if !self.was_tried_again(kept.record.order, false) {
+            let (id, subject) = (kept.record.message_id().to_owned(), kept.record.subject.to_string());
+            self.refused.push(Refused { id, subject, why });
+        }
         self.aside.push(Record { group: format!("{ASIDE}{key}").into(), ..kept.record });
-        self.ledger.add_aside();
         if self.aside.len() > MOST_ASIDE {
             self.aside.remove(0);
             self.ledger.add_lost(1);
         }
+        self.say_aside();
         self.ledger.set_spooled(self.total);
     }
 
@@ -269,6 +275,7 @@ impl Backlog {
         self.total -= 1;
         self.memory_only -= 1;
         self.memory_only_bytes -= lost.size();
+        self.was_tried_again(lost.order, false);
         self.ledger.add_lost(1);
         true
     }

@@ -13,7 +13,7 @@ use futures::FutureExt;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Backlog, RecordSettings};
+use super::{Backlog, Disk, RecordSettings};
 use crate::{
     ApiError, Ledger,
     attempt::{Answer, Streams, attempt},
@@ -60,6 +60,8 @@ enum Act {
     Evict,
     /// The stream takes large records, or does not.
     Limit(bool),
+    /// The connection is another one.
+    Connect,
     Time(u64),
     /// SIGKILL, and another start: with the spool, or without.
     Kill {
@@ -82,7 +84,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::LateArrives),
         2 => Just(Act::Forget),
         1 => Just(Act::Evict),
-        1 => any::<bool>().prop_map(Act::Limit),
+        2 => any::<bool>().prop_map(Act::Limit),
+        2 => Just(Act::Connect),
         6 => prop_oneof![Just(50), Just(300), Just(6_000), Just(21_000)].prop_map(Act::Time),
         3 => prop::bool::weighted(0.8).prop_map(|spool| Act::Kill { spool }),
     ]
@@ -316,10 +319,15 @@ impl World {
                 stream.late.clear();
             }
             Act::Limit(takes_large) => self.stream.lock().unwrap().takes_large = takes_large,
+            Act::Connect => self.process().backlog.connected_anew(),
             Act::Time(milliseconds) => tokio::time::advance(Duration::from_millis(milliseconds)).await,
             Act::Kill { spool } => self.kill(spool),
         }
-        self.process().backlog.ask();
+        let backlog = &mut self.process().backlog;
+        backlog.try_again();
+        backlog.ask();
+        // What health calls durable is.
+        assert!(backlog.disk != Disk::Good || backlog.memory_only == backlog.pending.len(), "{backlog:?}");
         // The runtime counts what is done in one go.
         tokio::task::yield_now().await;
     }
@@ -418,11 +426,63 @@ fn what_was_sent_and_not_erased_is_not_sent_again_after_a_start_without_a_spool(
     run(first.into_iter().chain(second)).unwrap();
 }
 
+/// A large one and another: the first is put aside, the second is stored.
+const PUT_ASIDE: [Act; 14] = [
+    Act::Score { large: true },
+    SCORED,
+    Act::Time(50),
+    GOOD,
+    Act::Hear,
+    SENT,
+    Act::Time(50),
+    GOOD,
+    Act::Hear,
+    SENT,
+    Act::Time(50),
+    GOOD,
+    Act::Hear,
+    SENT,
+];
+
 /// What was put aside is older than what is stored, and is not taken for stored.
 #[test]
 fn what_was_put_aside_is_sent_by_the_next_start() {
-    let large = Act::Score { large: true };
-    let acts =
-        [large, SCORED, Act::Time(50), GOOD, Act::Hear, SENT, Act::Time(50), GOOD, Act::Hear, SENT, SENT, Act::Limit(true), Act::Forget];
-    run(acts).unwrap();
+    run(PUT_ASIDE.into_iter().chain([SENT, Act::Limit(true), Act::Forget])).unwrap();
+}
+
+/// The same within one process: read, written anew, sent.
+const AGAIN: [Act; 6] = [GOOD, Act::Hear, Act::Time(50), GOOD, Act::Hear, SENT];
+
+/// The numbers of the scores that the stream has after these acts, in its order.
+fn stored_after(acts: impl IntoIterator<Item = Act>) -> (Vec<String>, u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new();
+        for act in acts {
+            world.act(act).await;
+        }
+        let number = |headers: &HeaderMap| headers.get(header::MSG_ID).unwrap().as_str().rsplit('-').next().unwrap().to_owned();
+        let stored = world.stream.lock().unwrap().stored.iter().map(|(_, headers)| number(headers)).collect();
+        (stored, world.process().backlog.ledger.records().aside)
+    })
+}
+
+#[test]
+fn what_was_put_aside_is_sent_by_the_same_process_with_the_next_connection_or_after_a_while() {
+    for again in [Act::Connect, Act::Time(21_000)] {
+        assert_eq!(stored_after(PUT_ASIDE), (vec!["2".to_owned()], 1));
+        let refused = PUT_ASIDE.into_iter().chain([again]).chain(AGAIN).chain([Act::Time(50), GOOD, Act::Hear]);
+        assert_eq!(stored_after(refused.clone()), (vec!["2".to_owned()], 1), "it is still too large, and aside again");
+        let taken = refused.chain([Act::Limit(true), again]).chain(AGAIN);
+        assert_eq!(stored_after(taken), (vec!["2".to_owned(), "1".to_owned()], 0));
+    }
+}
+
+/// The disk hangs just when it is to write anew what is tried again, and is given up; what it did then is what counts.
+#[test]
+fn what_is_tried_again_while_the_disk_hangs_is_neither_lost_nor_doubled() {
+    let hang = [Act::Limit(true), Act::Connect, GOOD, Act::Hear, Act::Time(50), SCORED, Act::Time(21_000), SENT, SENT];
+    for end in [&[GOOD, Act::Hear, SENT, SENT][..], &[BAD, Act::Hear, SENT, SENT], &[GOOD, KILLED], &[BAD, KILLED], &[KILLED]] {
+        run(PUT_ASIDE.into_iter().chain(hang).chain(end.iter().copied())).unwrap();
+    }
 }

@@ -29,9 +29,11 @@ impl Backlog {
         waiting.filter_map(|g| g.retry_at).min()
     }
 
-    /// A record that makes way is not on disk as such yet. What is behind it would make the next start believe that it is stored.
+    /// A record that makes way is not on disk as such yet, or one that is tried again may not be. What is behind it would make the next start
+    /// believe that it is stored.
     fn is_held_up(&self) -> bool {
-        !self.aside.is_empty() && self.disk != Disk::None
+        let unsure = self.disk != Disk::Good && self.again.is_in_doubt();
+        (!self.aside.is_empty() || unsure) && self.disk != Disk::None
     }
 
     /// A group's first record is under way from now on, until [`Backlog::settle`].
@@ -57,6 +59,7 @@ impl Backlog {
                 group.failures = 0;
                 group.retry_at = None;
                 let Some(done) = self.acknowledge(key) else { return };
+                self.was_tried_again(done.order, true);
                 if done.is_counted() {
                     self.ledger.add_stored();
                 }

@@ -10,7 +10,7 @@ use crate::{Origin, Outgoing};
 
 /// The group of all records whose order matters and whose subjects have no other writer; any other group is a subject.
 pub(crate) const ORDERED: &str = "";
-/// Before the group of a record that no stream takes for its size. Until the next start it waits for nothing.
+/// Before the group of a record that no stream takes for its size, until it is tried again.
 pub(crate) const ASIDE: &str = "aside:";
 
 /// See the module.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_nats::Subject;
+use doom_protocol::header;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
@@ -45,6 +46,8 @@ pub(crate) struct Write {
     pub(crate) will: Option<Vec<Record>>,
     /// Groups, each with the order up to which it is stored elsewhere.
     pub(crate) erase: Vec<(Arc<str>, u64)>,
+    /// Orders of records that were put aside and are among these under another.
+    pub(crate) moved: Vec<u64>,
     /// The last order that was given, be it to a record that never came here.
     pub(crate) given: u64,
 }
@@ -84,7 +87,7 @@ impl From<rusqlite::Error> for StoreError {
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
-    first_own: u64,
+    instance: String,
     synchronised: bool,
 }
 
@@ -123,7 +126,7 @@ impl Store {
             transaction.commit()?;
             found
         };
-        Ok((Self { connection, first_own: found.next_order, synchronised: true }, found))
+        Ok((Self { connection, instance: instance.to_owned(), synchronised: true }, found))
     }
 
     /// One transaction; nothing of it is done where it fails.
@@ -134,6 +137,10 @@ impl Store {
             let mut insert = transaction.prepare("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)")?;
             for r in &write.records {
                 insert.execute(params![r.order, &*r.group, r.subject.as_str(), headers_to_text(&r.headers), &r.payload[..]])?;
+            }
+            let mut moved = transaction.prepare("DELETE FROM records WHERE ord = ?")?;
+            for order in &write.moved {
+                moved.execute([order])?;
             }
             let last = write.records.iter().map(|r| r.order).max().max(Some(write.given));
             transaction.prepare("UPDATE last_order SET ord = max(ord, ?)")?.execute([last])?;
@@ -164,14 +171,10 @@ impl Store {
             }
             let order: u64 = row.get(0)?;
             let broken = || StoreError { text: format!("the headers of record {order} cannot be read"), corrupt: true };
-            let record = Record {
-                order,
-                group: Arc::clone(group),
-                subject: Subject::from(row.get::<_, String>(1)?),
-                headers: headers_from_text(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?).ok_or_else(broken)?,
-                payload: row.get::<_, Vec<u8>>(3)?.into(),
-                own: order >= self.first_own,
-            };
+            let headers = headers_from_text(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?).ok_or_else(broken)?;
+            let own = headers.get(header::INSTANCE).is_some_and(|v| v.as_str() == self.instance);
+            let (subject, payload) = (Subject::from(row.get::<_, String>(1)?), row.get::<_, Vec<u8>>(3)?.into());
+            let record = Record { order, group: Arc::clone(group), subject, headers, payload, own };
             bytes += record.size();
             records.push(record);
         }
@@ -274,7 +277,6 @@ fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
 #[cfg(test)]
 mod tests {
     use async_nats::HeaderMap;
-    use doom_protocol::header;
     use tempfile::TempDir;
 
     use super::*;
@@ -371,6 +373,33 @@ mod tests {
         let ids = store.read(&"".into(), 0, 9, 1 << 20).unwrap().0.iter().map(|r| r.message_id().to_owned()).collect::<Vec<_>>();
         assert_eq!(ids, ["id-9", "id-2"]);
         assert_eq!(found.starts, Starts(vec![("i".to_owned(), 1), ("j".to_owned(), 5)]));
+    }
+
+    #[test]
+    fn what_is_tried_again_is_in_one_place_at_a_time() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("records");
+        let (mut store, _) = Store::open(&file, "i").unwrap();
+        let aside = |order| Record { group: format!("{ASIDE}run").into(), ..record(order, "run") };
+        store.write(&Write { records: vec![aside(2), aside(3)], ..Write::default() }).unwrap();
+        put(&mut store, 4..=6, "run");
+        assert_eq!(orders(&store, &format!("{ASIDE}run")), [2, 3]);
+        store.write(&Write { records: vec![record(7, "run")], moved: vec![2], ..Write::default() }).unwrap();
+        assert_eq!((orders(&store, &format!("{ASIDE}run")), orders(&store, "run")), (vec![3], vec![4, 5, 6, 7]));
+    }
+
+    #[test]
+    fn a_record_is_known_as_ones_own_by_its_instance_whenever_it_was_given_its_order() {
+        let dir = TempDir::new().unwrap();
+        let (mut store, _) = Store::open(&dir.path().join("records"), "i").unwrap();
+        let of = |order, instance| {
+            let mut record = record(order, "");
+            record.headers.insert(header::INSTANCE, instance);
+            record
+        };
+        store.write(&Write { records: vec![of(1, "i"), of(2, "h"), record(3, "")], ..Write::default() }).unwrap();
+        let own: Vec<bool> = store.read(&"".into(), 0, 9, 1 << 20).unwrap().0.into_iter().map(|r| r.own).collect();
+        assert_eq!(own, [true, false, false]);
     }
 
     #[test]
