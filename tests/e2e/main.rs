@@ -14,6 +14,7 @@ mod kubernetes;
 mod logs;
 mod policies;
 mod process;
+mod proofs;
 mod scaling;
 mod schemas;
 mod security;

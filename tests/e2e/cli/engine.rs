@@ -4,6 +4,7 @@ use std::{
     env, fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -94,6 +95,21 @@ fn an_engine_that_ends_at_once_cannot_be_played_and_its_last_words_are_told() {
     for arguments in [&[][..], &["check"]] {
         let (code, _, err) = playing(arguments).env("VIZDOOM_DIR", broken.path()).run();
         says("a broken engine", (code, &err), 71, &["the engine cannot start", "the hard disk is full"]);
+    }
+}
+
+#[test]
+fn an_engine_that_never_gets_ready_is_given_up_in_time_and_leaves_nothing() {
+    let silent = with_executable("echo \"$@\"; echo still loading; exec sleep 600\n");
+    for arguments in [&[][..], &["check"]] {
+        let began = Instant::now();
+        let (code, _, err) = playing(arguments).with(&["--start-timeout", "2s"]).env("VIZDOOM_DIR", silent.path()).run();
+        println!("given up after {:?}", began.elapsed());
+        says("a silent engine", (code, &err), 71, &["the engine cannot start", "still loading"]);
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        let instance = err.split_whitespace().skip_while(|word| *word != "+viz_instance_id").nth(1).expect("its arguments are told");
+        let left = fs::read_dir("/dev/shm").unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        assert_eq!(left.filter(|name| name.ends_with(instance)).count(), 0, "{instance}");
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use nats_server_process::NatsServer;
 use rustix::process::Signal;
 
-use crate::support::{Backend, JetStream, Spec, WITHIN, free_port, http, on_both};
+use crate::{
+    faults::assert_rhythm,
+    support::{Backend, Event, JetStream, Spec, WITHIN, free_port, http, on_both},
+};
 
 on_both!(a_server_that_comes_late_gets_every_record, a_required_server_that_is_absent_is_an_error);
 
@@ -32,6 +35,8 @@ fn a_server_that_comes_late_gets_every_record(backend: Backend) {
     let stored = streams.stored("AGENT_EVENTS", "clau-doom.agent.A.score");
     let numbers: Vec<u64> = stored.iter().map(|e| e.payload()["episode_number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "from the first episode on, each once");
+    assert!(stored.iter().map(Event::seq).is_sorted_by(|a, b| a < b), "in the order of seq");
+    assert_rhythm(&stored);
     let last = streams.stored("SYSTEM_EVENTS", "clau-doom.system.doom_agent.lifecycle").last().unwrap().payload();
     assert_eq!((&last["state"], &last["ledger"]["stored"]), (&"stopped".into(), &numbers.len().into()));
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::support::{Backend, Event, JetStream, Spec, Tap, WITHIN, http, nats, nats_with_streams, on_both};
+use crate::{
+    faults::assert_rhythm,
+    support::{Backend, Event, JetStream, Spec, Tap, WITHIN, http, nats, nats_with_streams, on_both},
+};
 
 on_both!(
     a_stream_holds_every_record_once_and_sources_it_once,
@@ -25,6 +28,7 @@ fn assert_complete(scores: &[Event]) {
     assert_eq!(ids.len(), scores.len(), "a record is stored twice");
     let numbers: Vec<u64> = scores.iter().map(|e| e.payload()["episode_number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=scores.len() as u64).collect::<Vec<_>>(), "in the order of the episodes, and all of them");
+    assert!(scores.iter().map(Event::seq).is_sorted_by(|a, b| a < b), "in the order of seq");
 }
 
 fn a_stream_holds_every_record_once_and_sources_it_once(backend: Backend) {
@@ -100,6 +104,7 @@ fn records_are_stored_once_over_a_restart_of_the_server(backend: Backend) {
     assert_eq!(agent.wait_exit(WITHIN), 0);
     let stored = streams.stored("AGENT_EVENTS", SCORE);
     assert_complete(&stored);
+    assert_rhythm(&stored);
     let lifecycle = streams.stored("SYSTEM_EVENTS", "clau-doom.system.doom_agent.lifecycle");
     let states: Vec<_> = lifecycle.iter().map(|e| e.payload()["state"].as_str().unwrap().to_owned()).collect();
     assert_eq!(states, ["ready", "stopped"]);

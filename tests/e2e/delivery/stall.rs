@@ -1,7 +1,7 @@
 //! A server that stops answering does not slow the game down, and of every seq it can be said what became of it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::BTreeMap,
     io::{BufRead, BufReader},
     path::Path,
     time::{Duration, SystemTime},
@@ -15,7 +15,9 @@ use crate::support::{
     Shape::{Count, Instant, Object, Ranges, Text},
     Spec, Tap, WITHIN, assert_shape,
     http::{metric, wait_get},
-    instant, nats_with_streams, on_both, seconds_of,
+    instant,
+    ledger::{account, seqs_of},
+    nats_with_streams, on_both, seconds_of,
 };
 
 on_both!(a_stopped_server_does_not_slow_the_steps_of_the_game, a_stopped_server_does_not_slow_a_game_whose_lane_is_full,);
@@ -53,6 +55,9 @@ fn play(backend: Backend, more: &[&str]) -> Run {
     server.pause();
     // The stop itself is what is tested; there is nothing to wait for, but that on a busy machine, too, it is too long for the lane.
     std::thread::sleep(stopped());
+    wait_get(&agent.http(), "/livez", "of an agent that says so", |status, body| {
+        status == 200 && body.contains("\"nats\":{\"state\":\"reconnecting\"")
+    });
     wait_get(&agent.http(), "/metrics", "of an agent that drops", |_, text| metric(text, "telemetry_dropped") > 0.0);
     let went_on_at = now();
     server.unpause();
@@ -69,17 +74,18 @@ fn play(backend: Backend, more: &[&str]) -> Run {
     agent.signal(Signal::TERM);
     assert_eq!(agent.wait_exit(WITHIN), 0);
     let last = tap.lifecycle("A", "stopped");
+    let shape = [("agent_id", Text), ("timestamp", Instant), ("instance", Text), ("state", Text), ("exit_code", Count), ("ledger", Object)];
+    assert_shape(&last, &[shape.as_slice(), &[("records", Object), ("dropped", Ranges), ("unconfirmed", Ranges)]].concat());
     tap.catch_up();
-    // A record whose acknowledgement was lost is sent again: stored once, but heard twice, under one id.
-    let mut records = HashSet::new();
     let heard = tap.events();
-    let first_time = heard.iter().filter(|e| e.headers.get("Nats-Msg-Id").is_none_or(|id| records.insert(id.clone())));
-    let received = first_time.filter_map(|e| e.seq()).collect();
+    let received = seqs_of(&heard);
     // Other than the telemetry, all of them are there in the end.
     let streams = JetStream::open(&server.url());
     let stored = ["score", "death"].map(|leaf| streams.count("AGENT_EVENTS", &format!("clau-doom.agent.A.{leaf}")));
     assert_eq!(last["ledger"]["stored"], stored.iter().sum::<u64>());
     assert_eq!(last["records"], json!({"spooled": 0, "lost": 0, "durable": true}));
+    let in_stream = streams.stored("AGENT_EVENTS", "clau-doom.agent.A.score");
+    assert!(in_stream.iter().map(|e| e.seq()).is_sorted_by(|a, b| a < b), "in the order of seq");
     let scores: BTreeMap<_, _> = heard.iter().filter(|e| e.leaf() == "score").map(|e| (e.seq(), e.payload())).collect();
     assert_eq!(scores.len() as u64, stored[0]);
     let file = agent.home().join("events.jsonl");
@@ -94,7 +100,8 @@ fn a_stopped_server_does_not_slow_the_steps_of_the_game(backend: Backend) {
     // The first half second is the start's.
     let before = Times::between(&observations, observations[0].at + 500_000, run.stopped_at);
     compare(before, Times::between(&observations, run.stopped_at, run.went_on_at));
-    let dropped = check_ledger(&run.last, run.received);
+    let dropped = account(&run.last, run.received);
+    assert!(!dropped.is_empty(), "the agent counted drops and names none");
     // The file has each seq once, but for what did not even fit into the lane.
     let mut filed = run.filed.iter().map(|e| e.seq).peekable();
     for seq in 1..=run.last["ledger"]["produced"].as_u64().unwrap() {
@@ -119,7 +126,7 @@ fn a_stopped_server_does_not_slow_a_game_whose_lane_is_full(backend: Backend) {
         Times::of(episodes.iter().map(|(time, steps)| time / steps).collect(), episodes.iter().map(|(time, _)| *time).max().unwrap())
     };
     compare(ends(instant(&run.scores[0]["completed_at"]) + 500_000, run.stopped_at), ends(run.stopped_at, run.went_on_at));
-    check_ledger(&run.last, run.received);
+    assert!(!account(&run.last, run.received).is_empty(), "the agent counted drops and names none");
 }
 
 fn now() -> i64 {
@@ -180,39 +187,4 @@ fn compare(before: Times, during: Times) {
     assert!(during.p50 <= before.p50 * 3 / 2 + 200, "p50: before {before:?}, during {during:?}");
     assert!(during.p99 <= before.p99 * 3 + 10_000, "p99: before {before:?}, during {during:?}");
     assert!(during.max <= (before.max * 3).max(1_000_000), "max: before {before:?}, during {during:?}");
-}
-
-/// Received, reported dropped or reported unconfirmed: every seq is one of these, and a dropped one was not received. Returns the
-/// dropped ones.
-fn check_ledger(last: &Value, received: Vec<u64>) -> HashSet<u64> {
-    let produced = last["ledger"]["produced"].as_u64().unwrap();
-    let shape = [("agent_id", Text), ("timestamp", Instant), ("instance", Text), ("state", Text), ("exit_code", Count), ("ledger", Object)];
-    assert_shape(last, &[shape.as_slice(), &[("records", Object), ("dropped", Ranges), ("unconfirmed", Ranges)]].concat());
-    let mut fate: HashMap<u64, [bool; 3]> = HashMap::new();
-    for seq in received {
-        assert!(!std::mem::replace(&mut fate.entry(seq).or_default()[0], true), "seq {seq} came twice");
-    }
-    for (i, name) in [(1, "dropped"), (2, "unconfirmed")] {
-        let mut total = 0;
-        for range in last.get(name).and_then(Value::as_array).into_iter().flatten() {
-            for seq in range[0].as_u64().unwrap()..=range[1].as_u64().unwrap() {
-                assert!(!std::mem::replace(&mut fate.entry(seq).or_default()[i], true), "seq {seq} is reported {name} twice");
-                total += 1;
-            }
-        }
-        assert_eq!(last["ledger"][name], total, "the count and the ranges of {name}");
-        println!("{name}: {total} of {produced}");
-    }
-    let mut all_dropped = HashSet::new();
-    for seq in 1..=produced {
-        let [received, dropped, unconfirmed] = fate.remove(&seq).unwrap_or_default();
-        assert!(received || dropped || unconfirmed, "nobody knows what became of seq {seq}");
-        assert!(!dropped || !(received || unconfirmed), "seq {seq} is reported dropped, and more is known of it");
-        if dropped {
-            all_dropped.insert(seq);
-        }
-    }
-    assert!(fate.is_empty(), "seqs that were never given: {:?}", fate.keys().take(5).collect::<Vec<_>>());
-    assert!(!all_dropped.is_empty(), "the agent counted drops and names none");
-    all_dropped
 }

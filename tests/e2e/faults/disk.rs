@@ -4,14 +4,17 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{SCORE, assert_complete, play, restart::server_on, short_episodes, spool};
-use crate::support::{Agent, Backend, JetStream, Mount, Spec, Tap, WITHIN, free_port, http, nats_with_streams, on_both};
+use super::{SCORE, assert_complete, assert_rhythm, play, restart::server_on, short_episodes, spool};
+use crate::support::{Agent, Backend, JetStream, Mount, Spec, Tap, Usage, WITHIN, free_port, http, nats_with_streams, on_both};
 
 on_both!(
     a_file_that_is_no_spool_is_moved_aside_and_kept,
     without_a_spool_records_are_kept_in_memory_and_health_says_so,
     a_disk_that_takes_nothing_any_more_is_said_and_used_again_when_it_does,
     a_full_disk_is_said_and_used_again_when_there_is_room,
+    a_disk_that_turns_read_only_is_said_and_records_are_stored_from_memory,
+    a_disk_that_hangs_holds_up_neither_the_game_nor_for_long_the_records,
+    an_episode_whose_score_was_stored_from_memory_is_not_called_lost,
     what_was_sent_and_could_not_be_erased_is_not_sent_again_although_more_was_stored_from_memory,
 );
 
@@ -57,12 +60,11 @@ fn a_full_disk_is_said_and_used_again_when_there_is_room(backend: Backend) {
     assert!(ids.len() == of_play.len() && ids.len() >= 33, "{} of {}", ids.len(), of_play.len());
 }
 
-#[test]
-fn a_disk_that_turns_read_only_is_said_and_records_are_stored_from_memory() {
+fn a_disk_that_turns_read_only_is_said_and_records_are_stored_from_memory(backend: Backend) {
     let (server, mount) = (nats_with_streams(), Mount::ext4());
     let url = server.url();
     let streams = JetStream::open(&url);
-    let agent = on_mount(&mount, short_episodes(Backend::Mock, &url, &mount.path())).spawn_ready();
+    let agent = on_mount(&mount, short_episodes(backend, &url, &mount.path())).spawn_ready();
     let address = agent.http();
     play(&address, 5.0);
     mount.turn_read_only();
@@ -73,18 +75,21 @@ fn a_disk_that_turns_read_only_is_said_and_records_are_stored_from_memory() {
     assert!(instances[0].1 >= 25, "{instances:?}");
 }
 
-#[test]
-fn a_disk_that_hangs_holds_up_neither_the_game_nor_for_long_the_records() {
+fn a_disk_that_hangs_holds_up_neither_the_game_nor_for_long_the_records(backend: Backend) {
     let (server, mut mount) = (nats_with_streams(), Mount::ext4());
     let url = server.url();
     let streams = JetStream::open(&url);
-    let agent = on_mount(&mount, short_episodes(Backend::Mock, &url, &mount.path())).spawn_ready();
+    let agent = on_mount(&mount, short_episodes(backend, &url, &mount.path())).spawn_ready();
     let address = agent.http();
     play(&address, 5.0);
     let since = std::time::Instant::now();
     mount.freeze();
+    let stored = streams.count("AGENT_EVENTS", SCORE);
     // The game goes on at once, without one of its steps waiting; the records do when the disk counts as none.
     play(&address, 60.0);
+    // What the disk had when it stopped is sent. Nothing is that it has not.
+    let sent = streams.count("AGENT_EVENTS", SCORE) - stored;
+    assert!(sent < 10, "{sent} records were sent that were not on disk");
     assert!(since.elapsed() < std::time::Duration::from_secs(12), "sixty episodes of 50 ms took {:?}", since.elapsed());
     let health = durable(&address, false);
     println!("the disk counted as none after {:?}", since.elapsed());
@@ -93,17 +98,18 @@ fn a_disk_that_hangs_holds_up_neither_the_game_nor_for_long_the_records() {
     mount.thaw();
     durable(&address, true);
     play(&address, 5.0);
-    let instances = assert_complete(&super::finish(agent, &address, &streams));
+    let scores = super::finish(agent, &address, &streams);
+    let instances = assert_complete(&scores);
     assert!(instances[0].1 >= 70, "{instances:?}");
+    assert_rhythm(&scores);
 }
 
 /// What the disk knows of the episode is old: that it is open. The stream knows better.
-#[test]
-fn an_episode_whose_score_was_stored_from_memory_is_not_called_lost() {
+fn an_episode_whose_score_was_stored_from_memory_is_not_called_lost(backend: Backend) {
     let (server, state) = (nats_with_streams(), TempDir::new().unwrap());
     let (streams, tap) = (JetStream::open(&server.url()), Tap::open(&server.url()));
     let spec = || {
-        let spec = Spec::new(Backend::Mock, "A", "basic.cfg").nats(&server).with(&["--set", "episode_timeout=300", "--pace", "100"]);
+        let spec = Spec::new(backend, "A", "basic.cfg").nats(&server).with(&["--set", "episode_timeout=300", "--pace", "100"]);
         spec.with(&["--http", "127.0.0.1:0", "--generation", "g"]).state_dir(state.path())
     };
     let mut agent = spec().spawn_ready();
@@ -201,6 +207,38 @@ fn without_a_spool_records_are_kept_in_memory_and_health_says_so(backend: Backen
     assert_eq!(said, 1, "{:#?}", agent.log());
     assert_complete(&JetStream::open(&server.url()).stored("AGENT_EVENTS", SCORE));
     assert_eq!(tap.lifecycle("A", "stopped")["records"], json!({"spooled": 0, "lost": 0, "durable": false}));
+}
+
+/// No disk, no server, and more records than memory may hold: the oldest go, are counted, and health turns false; the others are stored.
+#[test]
+fn memory_has_a_bound_where_there_is_neither_disk_nor_server_and_what_is_given_up_is_counted() {
+    const EPISODES: usize = 11_000;
+    let (port, state) = (free_port(), TempDir::new().unwrap());
+    std::fs::create_dir_all(spool(state.path())).unwrap();
+    let url = format!("nats://127.0.0.1:{port}");
+    let spec = short_episodes(Backend::Mock, &url, state.path()).with(&["--pace", "max", "--mock-fault", "slow=200us"]);
+    let spec = spec.with(&["--set", "episode_timeout=8", "--episodes", &EPISODES.to_string(), "--shutdown-timeout", "60s"]);
+    let mut agent = spec.spawn();
+    let address = agent.http();
+    play(&address, 500.0);
+    let before = Usage::of(agent.pid());
+    let lost = |text: &str| http::metric(text, "records_lost");
+    let text = http::wait_get(&address, "/metrics", "records that are given up", |_, text| lost(text) > 0.0);
+    assert!(http::metric(&text, "records_spooled") <= 10_000.0, "{text}");
+    let (status, health) = http::get(&address, "/livez");
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!((status, &health["healthy"], &health["records"]["durable"]), (503, &false.into(), &false.into()), "{health}");
+    let episodes = |text: &str| http::metric(text, "episodes_completed");
+    let text = http::wait_get(&address, "/metrics", "all that is to be played", |_, text| episodes(text) >= EPISODES as f64);
+    let (given_up, after) = (lost(&text), Usage::of(agent.pid()));
+    println!("{given_up} given up; {before:?}, then {after:?}");
+    assert!(after.memory < before.memory + 96 * 1024, "{before:?}, then {after:?}");
+    let (_server, streams) = server_on(port);
+    assert_eq!(agent.wait_exit(WITHIN), 0);
+    let numbers = streams.stored("AGENT_EVENTS", SCORE).iter().map(|s| s.payload()["episode_number"].as_u64().unwrap()).collect::<Vec<_>>();
+    let first = numbers[0];
+    assert_eq!(numbers, (first..=EPISODES as u64).collect::<Vec<_>>(), "the newest, each once, in order");
+    assert!(first > 1 && first as f64 - 1.0 <= given_up, "{} scores are missing, {given_up} records were counted", first - 1);
 }
 
 /// The disk still has what was sent, and nothing of what was stored after it: the stream alone knows.

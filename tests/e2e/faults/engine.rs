@@ -3,16 +3,21 @@
 
 use std::{fs, path::Path};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::SCORE;
-use crate::support::{Agent, Backend, Event, Spec, Tap, WITHIN, faults::signal_engine, http, instant, nats_with_streams, on_both};
+use crate::support::{
+    Agent, Backend, Event, Spec, Tap, WITHIN,
+    faults::{engine_pid, signal_engine},
+    http, instant, nats_with_streams, on_both,
+};
 
 on_both!(
     the_next_game_is_played_within_two_seconds_of_a_crash,
     an_engine_that_fails_again_and_again_ends_the_agent_with_what_is_known,
+    health_says_recovering_while_the_engine_is_replaced_and_then_counts_it,
     a_signal_to_the_whole_group_ends_the_agent_cleanly,
     the_run_directory_of_a_killed_agent_goes_with_the_next_start_of_any,
 );
@@ -53,8 +58,9 @@ fn the_next_game_is_played_within_two_seconds_of_a_crash(backend: Backend) {
         assert_eq!((&error["kind"], &error["episode_id"]), (&"engine_died".into(), &score["episode_id"]));
     }
     println!("playing again after (µs): {waits:?}");
-    // Two seconds are promised; one of three shows it, also where other tests keep the machine busy.
-    assert!(waits.iter().min().unwrap() < &2_000_000 && waits.iter().max().unwrap() < &15_000_000, "{waits:?} µs");
+    // Two seconds are promised; two of three show it, also where other tests keep the machine busy.
+    waits.sort_unstable();
+    assert!(waits[1] < 2_000_000 && waits[2] < 15_000_000, "{waits:?} µs");
     let health: Value = serde_json::from_str(&http::get(&agent.http(), "/livez").1).unwrap();
     assert_eq!((&health["engine"]["restarts"], &health["state"]), (&3.into(), &"running".into()));
 }
@@ -93,17 +99,51 @@ fn a_signal_to_the_whole_group_ends_the_agent_cleanly(backend: Backend) {
     let tap = Tap::open(&server.url());
     let mut agent = Spec::new(backend, "A", "my_way_home.cfg").nats(&server).with(&["--pace", "350"]).own_group().spawn_ready();
     tap.wait(OBSERVE, 20);
-    if backend == Backend::Engine {
-        // It is in a group of its own; here it hears the same as the agent all the same.
-        signal_engine(&tap, "A", Signal::INT);
-    }
+    let engine = (backend == Backend::Engine).then(|| engine_pid(&tap, "A"));
     kill_process_group(Pid::from_raw(agent.pid()).unwrap(), Signal::INT).unwrap();
+    if let Some(engine) = engine {
+        // It is in a group of its own; here it hears the same as the agent all the same. It may have ended by now.
+        let _ = kill_process(engine, Signal::INT);
+    }
     assert_eq!(agent.wait_exit(WITHIN), 0);
     let last = tap.lifecycle("A", "stopped");
     assert_eq!((&last["exit_code"], &last["records"]["spooled"]), (&0.into(), &0.into()));
     tap.catch_up();
     let reasons: Vec<Value> = tap.on(SCORE).iter().map(|e| e.payload()["end_reason"].clone()).collect();
-    assert_eq!(reasons.last(), Some(&"aborted".into()), "{reasons:?}");
+    assert_eq!(reasons, ["aborted"]);
+    // That the engine ends is what was asked for: no fault.
+    assert_eq!(tap.on("clau-doom.system.doom_agent.error").len(), 0);
+    assert!(!agent.log().iter().any(|l| l.contains("ERROR")), "{:#?}", agent.log());
+}
+
+/// Slow enough to be asked meanwhile: by an engine that takes a second to start, by a pause that has grown to seconds.
+fn health_says_recovering_while_the_engine_is_replaced_and_then_counts_it(backend: Backend) {
+    let server = nats_with_streams();
+    let tap = Tap::open(&server.url());
+    let home = TempDir::new().unwrap();
+    let spec = Spec::new(backend, "A", "my_way_home.cfg").nats(&server).with(&["--pace", "350", "--max-engine-restarts", "9"]);
+    let faults: usize = if backend == Backend::Mock { 6 } else { 1 };
+    let _agent = match backend {
+        Backend::Mock => {
+            let crashes: Vec<String> = (1..=faults).map(|n| format!("crash@episode={n}")).collect();
+            spec.with(&["--mock-fault", &crashes.join(",")]).spawn_ready()
+        }
+        Backend::Engine => {
+            with_executable(home.path(), "sleep 1\nexec \"REAL\" \"$@\"\n");
+            let agent = spec.env("VIZDOOM_DIR", home.path()).spawn_ready();
+            tap.wait(OBSERVE, 20);
+            signal_engine(&tap, "A", Signal::KILL);
+            agent
+        }
+    };
+    let recovering = |e: &Event| e.subject == "clau-doom.system.doom_agent.lifecycle" && e.payload()["state"] == "recovering";
+    tap.nth(faults, "recovering", recovering);
+    let health = tap.request("clau-doom.agent.A.health", "");
+    assert_eq!((&health["state"], &health["healthy"], &health["engine"]["pid"]), (&"recovering".into(), &true.into(), &Value::Null));
+    assert!(health["engine"]["restarts"].as_u64().unwrap() <= faults as u64, "{health}");
+    tap.nth(1, "the next episode", |e| of_episode(e, faults as u64 + 1));
+    let health = tap.request("clau-doom.agent.A.health", "");
+    assert_eq!((&health["state"], &health["engine"]["restarts"]), (&"running".into(), &faults.into()));
 }
 
 /// An agent with a state directory of its own, and where its engine's files are.
@@ -139,7 +179,7 @@ mod engine_alone {
     use std::time::Duration;
 
     use super::*;
-    use crate::support::{faults::engine_pid, process::gone_within};
+    use crate::support::process::gone_within;
 
     /// What is in shared memory of this instance.
     fn shared_memory(instance: &str) -> usize {
@@ -189,25 +229,6 @@ mod engine_alone {
         let _next = on_this_host(Backend::Engine, "C", states[1].path());
         assert_eq!(shared_memory(&left), 0);
         assert!(!run_dir(states[0].path(), "A").exists());
-    }
-
-    #[test]
-    fn health_says_recovering_while_the_engine_is_replaced() {
-        let server = nats_with_streams();
-        let tap = Tap::open(&server.url());
-        let home = TempDir::new().unwrap();
-        // Slow enough to be asked meanwhile.
-        with_executable(home.path(), "sleep 1\nexec \"REAL\" \"$@\"\n");
-        let spec = Spec::new(Backend::Engine, "A", "my_way_home.cfg").nats(&server).with(&["--pace", "350"]);
-        let _agent = spec.env("VIZDOOM_DIR", home.path()).spawn_ready();
-        tap.wait(OBSERVE, 20);
-        signal_engine(&tap, "A", Signal::KILL);
-        tap.lifecycle("A", "recovering");
-        let health = tap.request("clau-doom.agent.A.health", "");
-        assert_eq!((&health["state"], &health["healthy"], &health["engine"]["pid"]), (&"recovering".into(), &true.into(), &Value::Null));
-        tap.nth(1, "the next episode", |e| of_episode(e, 2));
-        let health = tap.request("clau-doom.agent.A.health", "");
-        assert_eq!((&health["state"], &health["engine"]["restarts"]), (&"running".into(), &1.into()));
     }
 }
 

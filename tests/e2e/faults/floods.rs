@@ -8,8 +8,17 @@ use nats_server_process::NatsServer;
 use serde_json::Value;
 use tokio::time::{interval, timeout};
 
-use crate::support::{Agent, Backend, Spec, Tap, WITHIN, http, instant, runtime};
+use crate::support::{Agent, Backend, Spec, Tap, WITHIN, http, instant, on_both, runtime};
 use rustix::process::Signal;
+
+on_both!(
+    five_thousand_health_requests_a_second_are_answered_and_slow_nothing,
+    ten_thousand_malformed_commands_are_refused_each_and_logged_now_and_then,
+    a_payload_of_two_megabytes_is_refused_on_every_subject_of_the_agent,
+    a_flood_of_pauses_and_resumes_is_answered_and_the_last_word_holds,
+    observations_that_the_server_never_takes_are_refused_at_the_start,
+    observations_that_become_too_large_are_counted_and_told_once_and_the_game_goes_on,
+);
 
 const HEALTH: &str = "clau-doom.agent.A.health";
 const CONTROL: &str = "clau-doom.agent.A.control";
@@ -28,9 +37,9 @@ struct Flooded {
 }
 
 impl Flooded {
-    fn new(server: &NatsServer) -> Self {
+    fn new(backend: Backend, server: &NatsServer) -> Self {
         let tap = Tap::open(&server.url());
-        let agent = Spec::new(Backend::Mock, "A", "health_gathering.cfg").nats(server).with(&["--pace", "100"]).spawn_ready();
+        let agent = Spec::new(backend, "A", "health_gathering.cfg").nats(server).with(&["--pace", "100"]).spawn_ready();
         tap.wait(OBSERVE, BEFORE);
         let lines = agent.log().len();
         Self { agent, tap, lines }
@@ -97,10 +106,9 @@ fn ask(url: &str, times: usize, each: usize, question: impl Fn(usize) -> (String
     })
 }
 
-#[test]
-fn five_thousand_health_requests_a_second_are_answered_and_slow_nothing() {
+fn five_thousand_health_requests_a_second_are_answered_and_slow_nothing(backend: Backend) {
     let server = NatsServer::builder().start().unwrap();
-    let flooded = Flooded::new(&server);
+    let flooded = Flooded::new(backend, &server);
     flooded.assert_unmoved("health requests", || {
         let began = Instant::now();
         let answers = ask(&server.url(), 25_000, 50, |_| (HEALTH.to_owned(), Vec::new()));
@@ -109,13 +117,14 @@ fn five_thousand_health_requests_a_second_are_answered_and_slow_nothing() {
     });
 }
 
-#[test]
-fn ten_thousand_malformed_commands_are_refused_each_and_logged_now_and_then() {
+fn ten_thousand_malformed_commands_are_refused_each_and_logged_now_and_then(backend: Backend) {
     let server = NatsServer::builder().start().unwrap();
-    let flooded = Flooded::new(&server);
+    let flooded = Flooded::new(backend, &server);
     flooded.assert_unmoved("malformed commands", || {
-        let answers = ask(&server.url(), 10_000, 50, |n| {
+        // Among every hundred, one that is right.
+        let answers = ask(&server.url(), 10_100, 50, |n| {
             let (verb, body) = match n % 6 {
+                _ if n % 101 == 100 => ("resume", b"{\"reason\":\"why not\"}".to_vec()),
                 0 => ("pause", b"{".to_vec()),
                 1 => ("explode", Vec::new()),
                 2 => ("shutdown", b"{\"deadline_ms\":-1}".to_vec()),
@@ -125,14 +134,16 @@ fn ten_thousand_malformed_commands_are_refused_each_and_logged_now_and_then() {
             };
             (format!("{CONTROL}.{verb}"), body)
         });
-        assert!(answers.iter().all(|a| a["ok"] == false && a["error"].is_string() && a["state"] == "running"));
+        let (right, wrong): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a["ok"] == true);
+        assert_eq!((right.len(), wrong.len()), (100, 10_000));
+        assert!(right.iter().all(|a| a["state"] == "running"));
+        assert!(wrong.iter().all(|a| a["ok"] == false && a["error"].is_string() && a["state"] == "running"));
     });
 }
 
-#[test]
-fn a_payload_of_two_megabytes_is_refused_on_every_subject_of_the_agent() {
+fn a_payload_of_two_megabytes_is_refused_on_every_subject_of_the_agent(backend: Backend) {
     let server = NatsServer::builder().config_text("max_payload: 8MB\n").start().unwrap();
-    let flooded = Flooded::new(&server);
+    let flooded = Flooded::new(backend, &server);
     flooded.assert_unmoved("2 MB", || {
         for verb in ["pause", "resume", "shutdown"] {
             let answers = ask(&server.url(), 20, 1, |_| (format!("{CONTROL}.{verb}"), vec![b' '; 2 << 20]));
@@ -143,10 +154,9 @@ fn a_payload_of_two_megabytes_is_refused_on_every_subject_of_the_agent() {
     });
 }
 
-#[test]
-fn a_flood_of_pauses_and_resumes_is_answered_and_the_last_word_holds() {
+fn a_flood_of_pauses_and_resumes_is_answered_and_the_last_word_holds(backend: Backend) {
     let server = NatsServer::builder().start().unwrap();
-    let flooded = Flooded::new(&server);
+    let flooded = Flooded::new(backend, &server);
     let verb = |n: usize| if n.is_multiple_of(2) { "pause" } else { "resume" };
     let answers = ask(&server.url(), 4_000, 50, |n| (format!("{CONTROL}.{}", verb(n)), Vec::new()));
     let refused = answers.iter().filter(|a| a["ok"] == false).count();
@@ -162,22 +172,20 @@ fn a_flood_of_pauses_and_resumes_is_answered_and_the_last_word_holds() {
     assert!(after >= 0.8 * PACE, "{after} steps a second");
 }
 
-#[test]
-fn observations_that_the_server_never_takes_are_refused_at_the_start() {
+fn observations_that_the_server_never_takes_are_refused_at_the_start(backend: Backend) {
     let server = NatsServer::builder().config_text("max_payload: 400\n").start().unwrap();
     for command in [&[][..], &["check"]] {
-        let (code, _, err) = Spec::new(Backend::Mock, "A", "basic.cfg").nats(&server).with(command).run();
+        let (code, _, err) = Spec::new(backend, "A", "basic.cfg").nats(&server).with(command).run();
         assert_eq!(code, 65, "{err}");
         assert!(err.contains("an observation of basic has at least") && err.contains("takes messages up to 400 bytes"), "{err}");
     }
 }
 
-#[test]
-fn observations_that_become_too_large_are_counted_and_told_once_and_the_game_goes_on() {
+fn observations_that_become_too_large_are_counted_and_told_once_and_the_game_goes_on(backend: Backend) {
     let mut server = NatsServer::builder().start().unwrap();
     let tap = Tap::open(&server.url());
     let more = ["--pace", "100", "--http", "127.0.0.1:0"];
-    let mut agent = Spec::new(Backend::Mock, "A", "health_gathering.cfg").nats(&server).with(&more).spawn_ready();
+    let mut agent = Spec::new(backend, "A", "health_gathering.cfg").nats(&server).with(&more).spawn_ready();
     tap.wait(OBSERVE, 50);
     let address = agent.http();
     server.reload("max_payload: 400\n").unwrap();

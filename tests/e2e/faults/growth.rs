@@ -1,5 +1,7 @@
 //! A thousand episodes with a new engine after every fifty: nothing grows but the count.
 
+use std::path::Path;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,6 +13,13 @@ on_both!(a_thousand_episodes_and_twenty_engines_leave_no_trace);
 
 const EPISODES: u64 = 1_000;
 const EVERY: u64 = 50;
+
+/// How many files and folders there are.
+fn files_below(dir: &Path) -> usize {
+    // What goes away while we look is not there.
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.map(|path| 1 + if path.is_dir() { files_below(&path) } else { 0 }).sum()
+}
 
 fn a_thousand_episodes_and_twenty_engines_leave_no_trace(backend: Backend) {
     let (server, state) = (nats_with_streams(), TempDir::new().unwrap());
@@ -38,7 +47,7 @@ fn a_thousand_episodes_and_twenty_engines_leave_no_trace(backend: Backend) {
         http::wait_get(&address, "/metrics", "a new engine", |_, text| http::metric(text, "engine_restarts") >= n as f64);
         http::wait_get(&address, "/livez", "running", |_, body| body.contains("\"state\":\"running\""));
         usage.push(Usage::of(agent.pid()));
-        files.push(std::fs::read_dir(&run_dir).unwrap().count());
+        files.push(files_below(state.path()) + files_below(agent.home()));
     }
     http::wait_get(&address, "/metrics", "the last", |_, text| http::metric(text, "episodes_completed") >= EPISODES as f64);
     // What a process needs is there after a few engines; from then on nothing is added.

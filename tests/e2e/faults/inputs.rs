@@ -40,6 +40,43 @@ fn what_would_crash_or_hang_the_host_is_refused_by_name() {
     }
 }
 
+/// A WAD of these lumps, all with the same bytes.
+fn wad(lumps: &[&str], bytes: &[u8]) -> Vec<u8> {
+    let mut wad = b"PWAD".to_vec();
+    wad.extend(u32::try_from(lumps.len()).unwrap().to_le_bytes());
+    wad.extend(u32::try_from(12 + bytes.len()).unwrap().to_le_bytes());
+    wad.extend(bytes);
+    for lump in lumps {
+        wad.extend(12u32.to_le_bytes());
+        wad.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
+        let mut name = lump.as_bytes().to_vec();
+        name.resize(8, 0);
+        wad.extend(name);
+    }
+    wad
+}
+
+/// Only the engine knows that such a map is none. It says so, or is given up; the agent ends in time and says what it was.
+#[test]
+fn a_map_whose_lumps_are_broken_ends_the_agent_in_time() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("broken.wad");
+    let lumps = ["MAP01", "THINGS", "LINEDEFS", "SIDEDEFS", "VERTEXES", "SEGS", "SSECTORS", "NODES", "SECTORS", "REJECT", "BLOCKMAP"];
+    for (what, lumps, bytes) in
+        [("garbage", &lumps[..], &[0xa5; 4_096][..]), ("nothing", &lumps[..], &[]), ("half a map", &lumps[..2], &[0; 100])]
+    {
+        fs::write(&path, wad(lumps, bytes)).unwrap();
+        let since = Instant::now();
+        let set = format!("doom_scenario_path={}", path.display());
+        let arguments = ["--set", &set, "--set", "doom_map=map01", "--step-timeout", "3s", "--max-engine-restarts", "1"];
+        let (code, _, err) = playing(&arguments).run();
+        println!("{what}: exit code {code} after {:?}", since.elapsed());
+        assert!([65, 71].contains(&code), "{what}: {code}: {err}");
+        assert!(!err.contains("panicked") && err.lines().any(|l| l.starts_with("doom-agent: ")), "{what}: {err}");
+        assert!(since.elapsed() < Duration::from_secs(30), "{what} took {:?}", since.elapsed());
+    }
+}
+
 /// A console command has 128 characters at most; libvizdoom drops a longer one and waits for ever.
 #[test]
 fn a_recording_is_written_however_long_its_path_is() {

@@ -21,7 +21,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Agent, Backend, Event, JetStream, Spec, WITHIN, http};
+use crate::support::{Agent, Backend, Event, JetStream, Spec, WITHIN, http, instant};
 
 const SCORE: &str = "clau-doom.agent.A.score";
 const LIFECYCLE: &str = "clau-doom.system.doom_agent.lifecycle";
@@ -54,8 +54,8 @@ fn finish(mut agent: Agent, address: &str, streams: &JetStream) -> Vec<Event> {
     streams.stored("AGENT_EVENTS", SCORE)
 }
 
-/// Each record is stored once, and each instance's scores are numbered from 1 without a gap, in order. Returns the instances in the order in
-/// which they appear, with how many scores each has.
+/// Each record is stored once, and each instance's scores are numbered from 1 without a gap, in order, also of their seq. Returns the instances in
+/// the order in which they appear, with how many scores each has.
 #[track_caller]
 fn assert_complete(scores: &[Event]) -> Vec<(String, usize)> {
     let ids: BTreeSet<_> = scores.iter().map(|e| e.header("Nats-Msg-Id")).collect();
@@ -71,8 +71,24 @@ fn assert_complete(scores: &[Event]) -> Vec<(String, usize)> {
         }
         numbers.entry(instance).or_default().push(score.payload()["episode_number"].as_u64().unwrap());
     }
+    for instance in &order {
+        let seqs: Vec<u64> = scores.iter().filter(|s| s.header("instance") == *instance).filter_map(Event::seq).collect();
+        assert!(seqs.is_sorted_by(|a, b| a < b), "not in the order of seq: {seqs:?}");
+    }
     for (instance, numbers) in &numbers {
         assert_eq!(numbers, &(1..=numbers.len() as u64).collect::<Vec<_>>(), "the episodes of {instance}");
     }
     order.into_iter().map(|i| (i.to_owned(), numbers[i].len())).collect()
+}
+
+/// Whatever happened, the game kept its rhythm: twenty episodes a second, as [`short_episodes`] asks for, and nothing it stood still for. By the
+/// scores' own times; a machine that is busy with other tests takes its share.
+#[track_caller]
+pub(crate) fn assert_rhythm(scores: &[Event]) {
+    let at: Vec<i64> = scores.iter().map(|s| instant(&s.payload()["completed_at"])).collect();
+    let longest = at.windows(2).map(|w| w[1] - w[0]).max().unwrap();
+    let rate = (at.len() - 1) as f64 / ((at[at.len() - 1] - at[0]) as f64 / 1e6);
+    println!("{} episodes, {rate:.1} a second, {} ms between two at most", at.len(), longest / 1_000);
+    assert!(rate > 14.0, "{rate} episodes a second");
+    assert!(longest < 2_000_000, "{longest} µs between two episodes");
 }

@@ -15,15 +15,16 @@ fn playing(backend: Backend, url: &str) -> Agent {
     agent
 }
 
-/// How long it took from then until the younger one drained.
-fn leaves(mut younger: Agent, older: &Agent, since: Instant) -> Duration {
+/// How long it took from then until the younger one drained, which is when there is one again.
+fn leaves(mut younger: Agent, older: &Agent, since: Instant) {
     younger.wait_log("already alive elsewhere");
     let took = since.elapsed();
     assert_eq!(younger.wait_exit(WITHIN), 69);
+    println!("one again after {took:?}; the other one was gone after {:?}", since.elapsed());
+    assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(younger.log().last().unwrap().contains("A is already alive"), "{:?}", younger.log().last());
     assert!(!older.has_ended());
     assert_eq!(http::get(&older.http(), "/livez").0, 200);
-    took
 }
 
 /// One of them was cut off: its connection comes back.
@@ -36,10 +37,7 @@ fn of_two_agents_that_a_healing_partition_shows_to_each_other_the_younger_leaves
     http::wait_get(&younger.http(), "/readyz", "ready", |status, _| status == 200);
     proxy.refuse(false);
     older.wait_log("connected to NATS");
-    let took = leaves(younger, &older, Instant::now());
-    println!("one again after {took:?}");
-    // Two seconds are promised; the machine may be busy with other tests.
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    leaves(younger, &older, Instant::now());
     http::wait_get(&older.http(), "/readyz", "ready", |status, _| status == 200);
 }
 
@@ -66,7 +64,5 @@ fn of_two_agents_on_two_servers_that_find_each_other_the_younger_leaves() {
         assert!(Instant::now() < until, "no route: {}", two.log());
         std::thread::sleep(Duration::from_millis(5));
     }
-    let took = leaves(younger, &older, Instant::now());
-    println!("one again after {took:?}");
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    leaves(younger, &older, Instant::now());
 }

@@ -10,6 +10,8 @@ use crate::support::{
     faults::{hanging, signal_engine},
     instant, nats_with_streams, on_both,
 };
+#[cfg(feature = "vizdoom")]
+use crate::support::{faults::engine_pid, process::gone_within};
 
 on_both!(
     an_agent_that_starts_paused_waits_to_be_told,
@@ -109,6 +111,8 @@ fn a_game_that_hangs_is_replaced_after_the_step_timeout(backend: Backend) {
     let server = nats_with_streams();
     let tap = Tap::open(&server.url());
     let agent = hanging(backend, &server, &tap, &["--step-timeout", "2s"]);
+    #[cfg(feature = "vizdoom")]
+    let hung = (backend == Backend::Engine).then(|| engine_pid(&tap, "A").as_raw_nonzero().get());
     command(&tap, "resume");
     let error = tap.wait("clau-doom.system.doom_agent.error", 1);
     let faulted = tap.wait(SCORE, 1).payload();
@@ -120,6 +124,10 @@ fn a_game_that_hangs_is_replaced_after_the_step_timeout(backend: Backend) {
     assert!((2_000_000..20_000_000).contains(&waited), "{waited} µs");
     agent.wait_log("the engine does not answer; ending it");
     tap.lifecycle("A", "recovering");
+    #[cfg(feature = "vizdoom")]
+    if let Some(engine) = hung {
+        gone_within(engine, WITHIN);
+    }
     // The next episode has its number and its seed, on a new engine.
     let next = tap.nth(1, "the next episode", |e| e.leaf() == "observe" && e.payload()["episode_id"] != faulted["episode_id"]);
     assert!(next.payload()["episode_id"].as_str().unwrap().ends_with("-000002"));

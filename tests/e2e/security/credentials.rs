@@ -7,9 +7,14 @@ use tempfile::TempDir;
 
 use super::{
     account::{Operator, now},
-    gets_in, is_refused, playing, tells_none,
+    gets_in, is_refused, playing, playing_on, tells_none,
 };
-use crate::support::{Agent, WITHIN};
+use crate::support::{Agent, Backend, WITHIN, on_both};
+
+on_both!(
+    credentials_that_expire_in_mid_run_are_said_to_and_new_ones_in_the_file_are_taken,
+    credentials_that_are_revoked_are_said_to_and_new_ones_in_the_file_are_taken,
+);
 
 const READY: &str = "the NATS server has our subscriptions";
 
@@ -57,12 +62,11 @@ fn credentials_that_have_expired_before_the_start_are_said_to() {
     is_refused(&["--nats", &operator.server.url(), "--nats-creds", &path], "the credentials have expired", &secrets(&file));
 }
 
-#[test]
-fn credentials_that_expire_in_mid_run_are_said_to_and_new_ones_in_the_file_are_taken() {
+fn credentials_that_expire_in_mid_run_are_said_to_and_new_ones_in_the_file_are_taken(backend: Backend) {
     let (operator, dir) = (Operator::new(), TempDir::new().unwrap());
     let (old, _) = operator.credentials(Some(now() + 4));
     let path = write(&dir, &old);
-    let agent = playing(&["--nats", &operator.server.url(), "--nats-creds", &path]).spawn();
+    let agent = playing_on(backend, &["--nats", &operator.server.url(), "--nats-creds", &path]).spawn();
     agent.wait_log("connected to NATS");
     agent.wait_log("the credentials have expired");
     agent.wait_lines("NATS client error", 2);
@@ -73,12 +77,11 @@ fn credentials_that_expire_in_mid_run_are_said_to_and_new_ones_in_the_file_are_t
     ends(agent, &[&old, &new]);
 }
 
-#[test]
-fn credentials_that_are_revoked_are_said_to_and_new_ones_in_the_file_are_taken() {
+fn credentials_that_are_revoked_are_said_to_and_new_ones_in_the_file_are_taken(backend: Backend) {
     let (mut operator, dir) = (Operator::new(), TempDir::new().unwrap());
     let (old, user) = operator.credentials(None);
     let path = write(&dir, &old);
-    let agent = playing(&["--nats", &operator.server.url(), "--nats-creds", &path]).spawn_ready();
+    let agent = playing_on(backend, &["--nats", &operator.server.url(), "--nats-creds", &path]).spawn_ready();
     operator.revoke(&user);
     agent.wait_log("the credentials were revoked");
     agent.wait_lines("NATS client error", 2);

@@ -64,19 +64,33 @@ fn a_user_whom_the_server_drops_is_back_when_the_server_knows_him_again(backend:
 
 #[test]
 fn help_check_and_mistakes_show_no_secret_that_the_environment_holds() {
-    let secretive = |arguments: &[&str]| {
-        let spec = Spec::bare(arguments.iter().copied());
-        spec.env("DOOM_AGENT_NATS_PASSWORD", SECRET).env("DOOM_AGENT_NATS_USER", "me").run()
-    };
-    for (arguments, code) in [
-        (&["--help"][..], 0),
-        (&["check", "--help"], 0),
-        (&["check", "--id", "A", "--scenario", "basic", "--backend", "mock", "--nats", "nats://me:hunter2@127.0.0.1:1"], 2),
-        (&["check", "--id", "A", "--scenario", "basic", "--backend", "mock", "--nats", "nats://127.0.0.1:1"], 69),
-        (&["--id", "A", "--scenario", "basic", "--nats-password"], 2),
-    ] {
-        let (got, out, err) = secretive(arguments);
-        assert!(!format!("{out}{err}").contains(SECRET), "{arguments:?}: {out}{err}");
-        assert!(got == code || code == 2, "{arguments:?}: {got}: {err}");
+    let secrets: [&[(&str, &str)]; 3] = [
+        &[("DOOM_AGENT_NATS_PASSWORD", SECRET), ("DOOM_AGENT_NATS_USER", "me")],
+        &[("DOOM_AGENT_NATS_TOKEN", SECRET)],
+        &[("NATS_URL", "nats://me:hunter2@127.0.0.1:1")],
+    ];
+    let agent = ["--id", "A", "--scenario", "basic", "--backend", "mock"];
+    for variables in secrets {
+        for (arguments, code) in [
+            (&["--help"][..], 0),
+            (&["check", "--help"], 0),
+            (&["health", "--help"], 0),
+            (&["--version"], 0),
+            (&[&["check"][..], &agent].concat(), 69),
+            (&[&["check"][..], &agent, &["--nats", "nats://127.0.0.1:1"]].concat(), 69),
+            (&[&["check"][..], &agent, &["--nats", "nats://me:hunter2@127.0.0.1:port"]].concat(), 2),
+            (&[&agent[..], &["--require-nats"]].concat(), 69),
+            (&["--id", "A", "--scenario", "basic", "--nats-password"], 2),
+            (&["--id", "A", "--scenario", "basic", "--nats-token"], 2),
+            (&["--id", "A", "--no-such-flag"], 2),
+        ] {
+            let spec = variables.iter().fold(Spec::bare(arguments.iter().copied()), |spec, (name, value)| spec.env(name, *value));
+            // Nobody listens there.
+            let named = arguments.contains(&"--nats") || variables[0].0 == "NATS_URL" || arguments.contains(&"--help");
+            let spec = if named { spec } else { spec.env("DOOM_AGENT_NATS", "nats://127.0.0.1:1") };
+            let (got, out, err) = spec.run();
+            assert!(!format!("{out}{err}").contains(SECRET), "{variables:?} {arguments:?}: {out}{err}");
+            assert_eq!(got, code, "{variables:?} {arguments:?}: {err}");
+        }
     }
 }

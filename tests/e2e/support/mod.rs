@@ -5,6 +5,7 @@ pub(crate) mod faults;
 mod gate;
 pub(crate) mod http;
 mod jetstream;
+pub(crate) mod ledger;
 mod mount;
 pub(crate) mod process;
 mod proxy;
