@@ -25,7 +25,7 @@ const PULLED: [&str; 2] = ["rust:1-bookworm", "debian:bookworm-slim"];
 const MADE: [&str; 2] = ["doom-agent-builder-base:bookworm", "doom-agent-runtime-base:bookworm"];
 /// What a machine trusts, which may be more than Debian does: a network that looks into connections has an authority of its own.
 const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// FOLDER SUITE TRUSTED [MIRROR]: a new Debian as a tar stream. It is made in memory, which goes with the process, for dpkg waits for its disk at
+/// `FOLDER SUITE TRUSTED [MIRROR]`: a new Debian as a tar stream. It is made in memory, which goes with the process, for dpkg waits for its disk at
 /// every file.
 const DEBIAN: &str = r#"
 set -eu
