@@ -31,7 +31,7 @@ pub fn control(data: &[u8]) {
     bounded(data, || {
         let id: Id = "A".parse().expect("an id");
         if let Ok(request) = ControlRequest::parse(data) {
-            request.addresses(&id, Some("e"), Some("g"));
+            let _ = request.addresses(&id, Some("e"), Some("g"));
             let again = Codec::Json;
             let mut bytes = Vec::new();
             again.encode(&request, &mut bytes).expect("what was read can be written");
@@ -51,8 +51,8 @@ pub fn evaluation(data: &[u8]) {
         if let Ok(request) = payload::EvaluationRequest::parse(data) {
             let (episodes, checked) = (request.episodes(), request.check());
             if checked.is_ok() && episodes > 0 {
-                request.seed_of(1);
-                request.seed_of(episodes);
+                let _ = request.seed_of(1);
+                let _ = request.seed_of(episodes);
             }
         }
     });
