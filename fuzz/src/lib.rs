@@ -9,7 +9,7 @@ use doom_policy::PolicyProgram;
 use doom_protocol::{
     Codec, Decoded, Envelope, HealthReply, Id, SubjectRoot,
     control::{ControlReply, ControlRequest, Verb},
-    payload, pattern,
+    pattern, payload,
     stream::StreamSet,
 };
 
