@@ -24,7 +24,7 @@ fn population_survives(fault: impl FnOnce(&Cluster, &[Agent])) {
     }
     let scores = Evidence::read(&cluster, "AGENT_EVENTS", SCORE);
     let count = scores.assert_scores();
-    scores.assert_rhythm(&agents.each_ref().map(|agent| &agent.waits));
+    scores.assert_rhythm();
     assert_eq!(scores.instances().len(), agents.len(), "an agent has started twice");
     let events = Evidence::read(&cluster, "AGENT_EVENTS", "clau-doom.agent.>");
     for instance in scores.instances() {

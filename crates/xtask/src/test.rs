@@ -24,21 +24,26 @@ pub(crate) struct Suite {
     /// For cargo: which packages, with which features.
     pub(crate) arguments: &'static [&'static str],
     pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// How many tests run at once for each CPU.
+    at_once: usize,
 }
 
-pub(crate) const WORKSPACE: Suite = Suite { what: "the workspace, on the real engine", arguments: &["--workspace"], environment: &[] };
+pub(crate) const WORKSPACE: Suite =
+    Suite { what: "the workspace, on the real engine", arguments: &["--workspace"], environment: &[], at_once: WAITING };
 
 /// No C++ compiler and no engine, so it is shown that this build does without.
 pub(crate) const MOCK: Suite = Suite {
     what: "the mock alone, without engine and C++",
     arguments: &["--package", "doom-agent", "--package", "doom-game", "--no-default-features"],
     environment: &[("CXX", "/bin/false"), ("VIZDOOM_DIR", "/nonexistent"), ("BOOST_LIB_DIR", "/nonexistent")],
+    at_once: WAITING,
 };
 
 const BINDINGS: Suite = Suite {
     what: "the bindings, made afresh",
     arguments: &["--package", "vizdoom-sys", "--features", "buildtime-bindgen"],
     environment: &[],
+    at_once: WAITING,
 };
 
 const SUITES: [Suite; 3] = [WORKSPACE, MOCK, BINDINGS];
@@ -49,15 +54,14 @@ const CONTAINERS: Suite = Suite {
     // Of the whole workspace, so that it shares what the other tests have built.
     arguments: &["--workspace", "--test", "containers"],
     environment: &[],
+    // They hold games in real time to their rhythm.
+    at_once: 1,
 };
-
-/// How many of them run at once.
-const AT_ONCE: u8 = 4;
 
 /// The harness's own variable: how many tests run at once.
 const THREADS: &str = "RUST_TEST_THREADS";
 /// They wait for servers and for time more than they work: one at a time leaves nine tenths of a CPU idle.
-const AT_ONCE_ON_A_CPU: usize = 2;
+const WAITING: usize = 2;
 
 /// What the test harness said, added up.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +142,7 @@ pub(crate) fn containers(workspace: &Workspace, quick: bool, filter: &[String]) 
     provide(Wanted { compose: true, ..Wanted::default() })?;
     image::image(workspace, &image::Image::all(quick))?;
     let suite = Suite { environment: if quick { &[("DOOM_TEST_IMAGES", "quick")] } else { &[] }, ..CONTAINERS };
-    let filter: Vec<String> = [format!("--test-threads={AT_ONCE}")].into_iter().chain(filter.iter().cloned()).collect();
-    let outcome = run(workspace, &suite, &filter)?;
+    let outcome = run(workspace, &suite, filter)?;
     println!("\n{}", summary(std::slice::from_ref(&outcome), began.elapsed().as_secs_f64()));
     Ok(if outcome.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -150,7 +153,7 @@ fn run(workspace: &Workspace, suite: &Suite, filter: &[String]) -> Result<Outcom
     cargo.args(["test", "--no-fail-fast"]).args(suite.arguments).envs(suite.environment.iter().copied());
     if std::env::var_os(THREADS).is_none() {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        cargo.env(THREADS, (cpus * AT_ONCE_ON_A_CPU).to_string());
+        cargo.env(THREADS, (cpus * suite.at_once).to_string());
     }
     cargo.arg("--").args(filter);
     if std::io::stdout().is_terminal() {

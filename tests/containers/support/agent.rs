@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Cluster, Container, MOCK, World, docker_tells, wait_for, waits::Waits};
+use super::{Cluster, Container, MOCK, World, docker_tells, wait_for};
 
 /// What an agent is to be started with.
 #[derive(Clone)]
@@ -54,8 +54,7 @@ impl AgentSpec {
         let variables = self.environment.iter().flat_map(|(name, value)| ["--env".to_owned(), format!("{name}={value}")]);
         let more: Vec<String> = self.more.iter().cloned().chain(variables).collect();
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
-        let container = world.start(self.image, name, &more, &[]);
-        Agent { waits: Waits::watch(&container), container }
+        Agent { container: world.start(self.image, name, &more, &[]) }
     }
 
     /// Starts agent `id` and waits until it plays and its broker knows it.
@@ -69,7 +68,6 @@ impl AgentSpec {
 /// An agent's container.
 pub(crate) struct Agent {
     pub(crate) container: Container,
-    pub(crate) waits: Waits,
 }
 
 impl Agent {

@@ -6,7 +6,7 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::{Cluster, runtime, wait_for, waits::Waits};
+use super::{Cluster, runtime, wait_for};
 
 /// Of any agent.
 pub(crate) const SCORE: &str = "clau-doom.agent.*.score";
@@ -52,30 +52,22 @@ impl Evidence {
         self.0.len()
     }
 
-    /// These are scores of games in real time: none lagged behind its tics for longer than these agents waited for a CPU meanwhile, and all of
-    /// them together hardly at all, so nothing outside ever made a game wait.
+    /// These are scores of games in real time: none lagged behind its tics for longer than a busy machine explains, and all of them together
+    /// hardly at all, so nothing outside ever made a game wait.
     #[track_caller]
-    pub(crate) fn assert_rhythm(&self, agents: &[&Waits]) {
+    pub(crate) fn assert_rhythm(&self) {
         let played = self.0.iter().filter(|score| score.payload["end_reason"] != "agent_lost");
-        let (mut due, mut took, mut waited) = (0.0, 0.0, 0.0);
+        let (mut due, mut took) = (0.0, 0.0);
         for score in played {
             let number = |key: &str| score.payload[key].as_f64().unwrap();
-            let instant = |key: &str| score.payload[key].as_str().unwrap().parse().unwrap();
             let (tics, wall) = (number("tics"), number("wall_seconds"));
-            let of_agents = agents.iter().map(|waits| waits.within(instant("started_at"), instant("completed_at")));
-            let wait = of_agents.max().unwrap_or_default().as_secs_f64();
             let what = format!("{} ({})", score.payload["episode_id"], score.payload["end_reason"]);
-            assert!(wall < tics / 35.0 + LATE + wait, "{what} took {wall:.2} s for {tics} tics; {wait:.2} s it waited for a CPU");
+            assert!(wall < tics / 35.0 + LATE, "{what} took {wall:.2} s for {tics} tics");
             due += tics / 35.0;
             took += wall;
-            waited += wait;
         }
-        println!("{} episodes of {due:.1} s took {took:.1} s; {waited:.1} s they waited for a CPU", self.0.len());
-        assert!(
-            took < due * 1.05 + LATE + waited,
-            "{} episodes took {took:.1} s for {due:.1} s of play and {waited:.1} s without a CPU",
-            self.0.len()
-        );
+        println!("{} episodes of {due:.1} s took {took:.1} s", self.0.len());
+        assert!(took < due * 1.05 + LATE, "{} episodes took {took:.1} s for {due:.1} s of play", self.0.len());
     }
 
     /// These are all events of one instance, whose last lifecycle record is `stopped`: each seq is here, or reported. The seqs of which the broker
@@ -104,8 +96,7 @@ impl Evidence {
     }
 }
 
-/// In seconds: what the machine may keep an episode waiting for otherwise, such as a disk that its program is read from. Every fault lasts for
-/// many times that.
+/// In seconds: what the machine may keep an episode waiting for when it is busy with other things. Every fault lasts for many times that.
 const LATE: f64 = 2.0;
 
 async fn read(cluster: &Cluster, stream: &str, subject: &str) -> Result<Vec<Stored>, async_nats::Error> {

@@ -4,7 +4,6 @@ mod agent;
 mod docker;
 mod evidence;
 mod nats;
-mod waits;
 
 use std::{
     sync::{LazyLock, OnceLock},
